@@ -1,0 +1,208 @@
+// Package guard decides who drives a rollout. A rollout has one guardian: the process that holds the lease of its
+// model. Whoever wants to see a rollout to its end takes the lease if it is free, and watches the record if not.
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/weirhq/weir/deployer/consul"
+	"github.com/weirhq/weir/deployer/controller"
+	"github.com/weirhq/weir/deployer/nomad"
+	"github.com/weirhq/weir/deployer/rollout"
+	"github.com/weirhq/weir/deployer/world"
+)
+
+// Guard takes rollouts to their end.
+type Guard struct {
+	Nomad  *nomad.Client
+	Consul *consul.Client
+	Log    *slog.Logger
+	// Changed is told of every change of a record, its own or seen; nil for nobody.
+	Changed func(rec rollout.Record, mine bool)
+}
+
+// Who names this process to others: "host/pid".
+func Who() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%s/%d", host, os.Getpid())
+}
+
+// ErrUnderWay says that the model has a rollout that is not over.
+var ErrUnderWay = errors.New("a rollout of the model is under way")
+
+// Begin takes the lease, stores a new record and drives it to its end.
+func (g *Guard) Begin(ctx context.Context, rec rollout.Record) (rollout.Record, error) {
+	lease, err := g.Consul.Acquire(ctx, rec.Model, Who())
+	if err != nil {
+		return rec, err
+	}
+	stored, err := g.create(ctx, rec)
+	if err != nil {
+		lease.Release(ctx)
+		return rec, err
+	}
+	end, err := g.drive(ctx, lease, stored, false)
+	if errors.Is(err, controller.ErrLost) {
+		return g.Finish(ctx, rec.Model, rec.ID)
+	}
+	return end, err
+}
+
+// create stores a new record, if no rollout of the model is under way. The lease makes the two steps one.
+func (g *Guard) create(ctx context.Context, rec rollout.Record) (consul.Stored, error) {
+	stored := consul.Stored{Record: rec}
+	old, active, err := g.Consul.Active(ctx, rec.Model)
+	if err != nil {
+		return stored, err
+	}
+	if active {
+		return stored, fmt.Errorf("%w: %s, phase %s", ErrUnderWay, old.Release, old.Phase)
+	}
+	return stored, g.Consul.Save(ctx, &stored)
+}
+
+// drive drives a record under a lease, and gives the lease up at the end.
+func (g *Guard) drive(ctx context.Context, l *consul.Lease, s consul.Stored, takeover bool) (rollout.Record, error) {
+	defer l.Release(ctx)
+	c := controller.Controller{
+		World: world.New(g.Nomad, g.Consul, l, s, takeover), Log: g.Log,
+		Changed: func(rec rollout.Record) { g.tell(rec, true) },
+	}
+	return c.Drive(ctx, s.Record, takeover)
+}
+
+// Finish sees a rollout to its end: it drives it whenever nobody else does, and watches otherwise.
+func (g *Guard) Finish(ctx context.Context, model, id string) (rollout.Record, error) {
+	for {
+		rec, err := g.turn(ctx, model, id)
+		switch {
+		case err == nil && rec.Phase.Terminal():
+			return rec, nil
+		case ctx.Err() != nil:
+			return rec, context.Cause(ctx)
+		case err != nil && !errors.Is(err, controller.ErrLost):
+			g.Log.Warn("guard", "model", model, "rollout", id, "err", err)
+			pause(ctx, time.Second)
+		}
+	}
+}
+
+// turn drives the record to its end if the lease is free, or watches it until its guardian is gone or done.
+func (g *Guard) turn(ctx context.Context, model, id string) (rollout.Record, error) {
+	s, err := g.Consul.Load(ctx, model, id)
+	if err != nil || s.Phase.Terminal() {
+		return s.Record, err
+	}
+	lease, err := g.Consul.Acquire(ctx, model, Who())
+	if errors.Is(err, consul.ErrHeld) {
+		return g.follow(ctx, s)
+	}
+	if err != nil {
+		return s.Record, err
+	}
+	// What the last guardian did before it died is in the record as it is now.
+	if s, err = g.Consul.Load(ctx, model, id); err != nil || s.Phase.Terminal() {
+		lease.Release(ctx)
+		return s.Record, err
+	}
+	return g.drive(ctx, lease, s, true)
+}
+
+// follow watches a record until it is terminal or nobody guards it. After a guardian's death Consul keeps the lease
+// locked for the lock-delay: then it is tried again.
+func (g *Guard) follow(ctx context.Context, s consul.Stored) (rollout.Record, error) {
+	g.tell(s.Record, false)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var watching sync.WaitGroup
+	defer func() { cancel(); watching.Wait() }()
+	free := make(chan error, 1)
+	watching.Go(func() { free <- g.Consul.AwaitFree(ctx, s.Model) })
+	changes := make(chan consul.Stored)
+	watching.Go(func() { g.Consul.FollowRecord(ctx, s, changes) })
+	for {
+		select {
+		case <-ctx.Done():
+			return s.Record, context.Cause(ctx)
+		case err := <-free:
+			pause(ctx, 250*time.Millisecond) // the lock-delay has no event to wait for
+			return s.Record, err
+		case s = <-changes:
+			g.tell(s.Record, false)
+			if s.Phase.Terminal() {
+				return s.Record, nil
+			}
+		}
+	}
+}
+
+func (g *Guard) tell(rec rollout.Record, mine bool) {
+	if g.Changed != nil {
+		g.Changed(rec, mine)
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// All guards the rollouts of all models until the context ends: each that has no guardian is taken over.
+func (g *Guard) All(ctx context.Context) error {
+	var running sync.Map // model → true
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	return g.Consul.WatchModels(ctx, func(models []string) {
+		for _, model := range models {
+			s, active, err := g.Consul.Active(ctx, model)
+			if err != nil {
+				g.Log.Warn("guard", "model", model, "err", err)
+				continue
+			}
+			if _, busy := running.LoadOrStore(model, true); !active || busy {
+				if !busy {
+					running.Delete(model)
+				}
+				continue
+			}
+			wg.Go(func() {
+				defer running.Delete(model)
+				_, _ = g.Finish(ctx, model, s.ID) // its error is the context's end
+			})
+		}
+	})
+}
+
+// Ask leaves an operator's request in the record of the rollout under way.
+func (g *Guard) Ask(ctx context.Context, model string, q rollout.Request) (rollout.Record, error) {
+	for {
+		s, active, err := g.Consul.Active(ctx, model)
+		if err != nil {
+			return s.Record, err
+		}
+		if !active {
+			return s.Record, fmt.Errorf("%w of %s", ErrNone, model)
+		}
+		s.Requests = append(s.Requests, q)
+		err = g.Consul.Save(ctx, &s)
+		if !errors.Is(err, consul.ErrConflict) {
+			return s.Record, err
+		}
+	}
+}
+
+// ErrNone says that no rollout is under way.
+var ErrNone = errors.New("there is no rollout under way")

@@ -1,0 +1,79 @@
+// Package nomad is the deployer's view of a Nomad cluster: the job of a model, its deployments and its allocations.
+package nomad
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/hashicorp/nomad/api"
+)
+
+// Keys of the job meta that jobs/inference.nomad.hcl writes.
+const (
+	MetaRelease = "weir_release"
+	MetaAttempt = "weir_attempt"
+	MetaVersion = "weir_model_version"
+	MetaDigest  = "weir_digest"
+	MetaColor   = "weir_color"
+)
+
+// Client talks to one Nomad cluster.
+type Client struct{ api *api.Client }
+
+// New returns a client for the Nomad that the usual environment names (NOMAD_ADDR, NOMAD_TOKEN, NOMAD_NAMESPACE, …).
+// A non-empty addr wins over the environment.
+func New(addr string) (*Client, error) {
+	cfg := api.DefaultConfig()
+	if addr != "" {
+		cfg.Address = addr
+	}
+	c, err := api.NewClient(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("configure the Nomad client: %w", err)
+	}
+	return &Client{api: c}, nil
+}
+
+// Check returns an error that says what to do unless Nomad answers and has a leader.
+func (c *Client) Check() error {
+	leader, err := c.api.Status().Leader()
+	if err != nil {
+		return fmt.Errorf("reach Nomad: %w; set NOMAD_ADDR, or start the parts with `deployer dev`", err)
+	}
+	if leader == "" {
+		return errors.New("reach Nomad: it answers but has no leader; look at `nomad server members`")
+	}
+	return nil
+}
+
+func read(ctx context.Context) *api.QueryOptions  { return (&api.QueryOptions{}).WithContext(ctx) }
+func write(ctx context.Context) *api.WriteOptions { return (&api.WriteOptions{}).WithContext(ctx) }
+
+func notFound(err error) bool {
+	var resp api.UnexpectedResponseError
+	return errors.As(err, &resp) && resp.StatusCode() == http.StatusNotFound
+}
+
+// Refused says whether Nomad took the request and said no, as against not being reached, and what it said.
+func Refused(err error) (string, bool) {
+	var resp api.UnexpectedResponseError
+	if !errors.As(err, &resp) || resp.StatusCode() == 0 {
+		return "", false
+	}
+	return strings.Join(strings.Fields(resp.Body()), " "), true
+}
+
+// Validate returns Nomad's objections to a job.
+func (c *Client) Validate(ctx context.Context, job *api.Job) error {
+	res, _, err := c.api.Jobs().Validate(job, write(ctx))
+	if err != nil {
+		return fmt.Errorf("validate job %q: %w", *job.ID, err)
+	}
+	if len(res.ValidationErrors) > 0 {
+		return fmt.Errorf("validate job %q: %s", *job.ID, strings.Join(res.ValidationErrors, "; "))
+	}
+	return nil
+}

@@ -1,0 +1,118 @@
+package rollout
+
+import (
+	"fmt"
+	"time"
+)
+
+// aborting goes back: traffic first, seen effective, then the Nomad job. It needs Nomad only for the second half.
+// Before it moves traffic it looks at the side that it goes back to: where that has no healthy instance, it holds and
+// changes nothing until there is one.
+func (r *Record) aborting(obs Observation, now time.Time) []Action {
+	if r.exposed(obs) {
+		if !r.First() && obs.Stable.Passing == 0 {
+			return r.needHuman(obs, now)
+		}
+		if r.Phase == NeedsHuman {
+			r.enter(Aborting, now, 0, fmt.Sprintf("%d instances of %s are healthy again", obs.Stable.Passing, r.Stable))
+		}
+		return r.trafficBack(obs, now)
+	}
+	if r.Phase == NeedsHuman {
+		r.enter(Aborting, now, 0, "the canary gets no requests any more")
+	}
+	t := obs.Traffic
+	if r.Cleared && !t.gone(fmt.Sprintf("%d/-", t.Epoch), r.Since, now) {
+		return nil
+	}
+	if obs.Nomad.Down != "" {
+		return nil
+	}
+	return r.jobBack(obs, now)
+}
+
+// exposed says whether the KV store still sends, or may still send, requests to the canary.
+func (r Record) exposed(obs Observation) bool {
+	t := obs.Traffic
+	return t.Canary != nil || t.Stable == r.Release || r.Weight > 0 || r.Cleared && t.Epoch < r.Epoch
+}
+
+func (r *Record) trafficBack(obs Observation, now time.Time) []Action {
+	if !r.Cleared {
+		r.Cleared, r.Weight = true, 0
+		r.Epoch = r.nextEpoch(obs)
+		r.log(now, "sends all requests to "+r.Stable, "")
+		return nil
+	}
+	previous := obs.Traffic.Previous
+	if obs.Traffic.Stable == r.Release {
+		previous = "" // the commit is taken back
+	}
+	return []Action{SetStable{Release: r.Stable, Previous: previous, Epoch: r.Epoch}}
+}
+
+// needHuman holds. Where Nomad has stopped the old instances after a promote, it brings them back meanwhile.
+func (r *Record) needHuman(obs Observation, now time.Time) []Action {
+	if r.Phase != NeedsHuman {
+		r.HeldFrom = Aborting
+		r.enter(NeedsHuman, now, 0, fmt.Sprintf(
+			"%s has no healthy instance to go back to%s: nothing is changed until it has one",
+			r.Stable, suffix(obs.Stable.Trouble)))
+	}
+	n := obs.Nomad
+	if n.Down == "" && n.Trial.Promoted && !n.Trial.Active() && n.Release == r.Release && n.StableVersion != nil {
+		return []Action{RestoreJob{Version: *n.StableVersion}}
+	}
+	return nil
+}
+
+// jobBack makes the old release the job's current one again and sees its deployment through.
+func (r *Record) jobBack(obs Observation, now time.Time) []Action {
+	n := obs.Nomad
+	switch {
+	case n.Trial.Active():
+		return []Action{FailDeployment{Deployment: n.Trial.ID}}
+	case !n.Exists || n.Attempt != r.Attempt && n.Release != r.Stable:
+		r.finishBack(now, "")
+		return nil
+	case n.Release == r.Release && n.Attempt == r.Attempt:
+		return r.restore(n, now)
+	}
+	return r.seeThrough(obs, now)
+}
+
+func (r *Record) restore(n Nomad, now time.Time) []Action {
+	switch {
+	case r.First():
+		return []Action{StopJob{}}
+	case n.StableVersion == nil:
+		r.finishBack(now, "Nomad has no version of "+r.Stable+" left: register it again")
+		return nil
+	}
+	return []Action{RestoreJob{Version: *n.StableVersion}}
+}
+
+// seeThrough waits for the rollback deployment. Where the old spec has canaries, Nomad wants the rollback promoted
+// too and would wait for ever: that is done once its instances are healthy, and stable names them effectively.
+func (r *Record) seeThrough(obs Observation, now time.Time) []Action {
+	d := obs.Nomad.Current
+	switch {
+	case d.Release != r.Stable || !d.Active():
+		remark := ""
+		if d.Status == "failed" && d.Release == r.Stable {
+			remark = "Nomad's rollback deployment failed too: " + d.Reason
+		}
+		r.finishBack(now, remark)
+		return nil
+	case d.WaitsForPromotion() && d.Healthy >= d.Canaries && obs.Stable.Passing >= d.Canaries:
+		return []Action{Promote{Deployment: d.ID}}
+	}
+	return nil
+}
+
+func (r *Record) finishBack(now time.Time, remark string) {
+	if remark != "" {
+		r.Reason += "; " + remark
+	}
+	r.enter(RolledBack, now, 0, "back on "+r.Stable+suffix(remark))
+}

@@ -1,0 +1,120 @@
+package rollout
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Duration is a time.Duration that reads and writes JSON as "1m30s".
+type Duration time.Duration
+
+// MarshalJSON writes the duration in Go's notation.
+func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(time.Duration(d).String()) }
+
+// UnmarshalJSON reads Go's notation.
+func (d *Duration) UnmarshalJSON(b []byte) error {
+	var s string
+	if err := json.Unmarshal(b, &s); err != nil {
+		return fmt.Errorf("read duration %s: %w", b, err)
+	}
+	v, err := time.ParseDuration(s)
+	if err != nil {
+		return fmt.Errorf("read duration: %w", err)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// Strategy is the way traffic moves from stable to canary.
+type Strategy string
+
+// The strategies.
+const (
+	StrategyCanary    Strategy = "canary"     // by steps: 10 → 50 → 100
+	StrategyBlueGreen Strategy = "blue-green" // in one switch: 0 → 100
+)
+
+// Step is one weight of the canary and how long it must hold.
+type Step struct {
+	Weight int      `json:"weight"`           // percent of the requests, 1 to 100
+	Bake   Duration `json:"bake"`             // time at this weight, counted only while every live ingress serves it
+	Manual bool     `json:"manual,omitempty"` // an operator must promote before the NEXT step begins
+}
+
+// Spec says how a rollout is to go.
+type Spec struct {
+	Strategy Strategy `json:"strategy"`
+	Steps    []Step   `json:"steps"`  // rising weights, the last one 100
+	Watch    Duration `json:"watch"`  // time at 100 % with the old side hot, before the commit
+	Count    int      `json:"count"`  // instances of the canary, and of the release that becomes stable
+	Place    Duration `json:"place"`  // how long the canary may take to become healthy
+	Settle   Duration `json:"settle"` // how long the ingresses may take to serve a new weight
+	Blind    Duration `json:"blind"`  // how long Nomad may be out of reach while traffic is split
+	// ManualStart waits for an operator before the canary gets its first request.
+	ManualStart bool `json:"manual_start,omitempty"`
+}
+
+// Defaults of a Spec.
+const (
+	DefaultBake   = Duration(30 * time.Second)
+	DefaultWatch  = Duration(30 * time.Second)
+	DefaultPlace  = Duration(5 * time.Minute)
+	DefaultSettle = Duration(30 * time.Second)
+	DefaultBlind  = Duration(time.Minute)
+)
+
+// DefaultWeights are the steps of the canary strategy, in percent.
+var DefaultWeights = []int{10, 50, 100}
+
+// NewSpec returns the spec of a strategy with one bake for each of the weights. No weights: the strategy's own.
+func NewSpec(strategy Strategy, weights []int, bake, watch Duration) (Spec, error) {
+	if len(weights) == 0 {
+		weights = DefaultWeights
+		if strategy == StrategyBlueGreen {
+			weights = []int{100}
+		}
+	}
+	s := Spec{
+		Strategy: strategy, Watch: watch, Count: 1,
+		Place: DefaultPlace, Settle: DefaultSettle, Blind: DefaultBlind,
+	}
+	for _, w := range weights {
+		s.Steps = append(s.Steps, Step{Weight: w, Bake: bake})
+	}
+	return s, s.Check()
+}
+
+// Check returns an error that names the first thing that cannot be carried out.
+func (s Spec) Check() error {
+	switch {
+	case s.Strategy != StrategyCanary && s.Strategy != StrategyBlueGreen:
+		return fmt.Errorf("strategy %q: want %q or %q", s.Strategy, StrategyCanary, StrategyBlueGreen)
+	case len(s.Steps) == 0:
+		return fmt.Errorf("no steps: want at least one, the last at 100")
+	case s.Strategy == StrategyBlueGreen && len(s.Steps) != 1:
+		return fmt.Errorf("strategy %q has %d steps: want one, at 100", s.Strategy, len(s.Steps))
+	case s.Count < 1:
+		return fmt.Errorf("count %d: want at least 1 instance", s.Count)
+	case s.Watch < 0 || s.Place <= 0 || s.Settle <= 0 || s.Blind <= 0:
+		return fmt.Errorf("times: want watch ≥ 0 and place, settle and blind > 0")
+	}
+	return s.checkSteps()
+}
+
+func (s Spec) checkSteps() error {
+	last := 0
+	for i, step := range s.Steps {
+		if step.Weight <= last || step.Weight > 100 {
+			return fmt.Errorf("step %d has weight %d: want above %d and at most 100", i+1, step.Weight, last)
+		}
+		if step.Bake < 0 {
+			return fmt.Errorf("step %d bakes for %s: want 0 or more", i+1, time.Duration(step.Bake))
+		}
+		last = step.Weight
+	}
+	if last != 100 {
+		return fmt.Errorf("the last step has weight %d: want 100", last)
+	}
+	return nil
+}

@@ -1,0 +1,226 @@
+// Package world composes the Nomad and the Consul adapter to what a guardian sees and does (controller.World).
+package world
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/weirhq/weir/deployer/consul"
+	"github.com/weirhq/weir/deployer/controller"
+	"github.com/weirhq/weir/deployer/nomad"
+	"github.com/weirhq/weir/deployer/rollout"
+	"github.com/weirhq/weir/internal/traffic"
+)
+
+// World is the world of one guardian, who holds the lease of one model.
+type World struct {
+	Nomad  *nomad.Client
+	Consul *consul.Client
+	Lease  *consul.Lease
+
+	model, id   string
+	recordIndex uint64 // of the record as last read or written
+
+	stableIndex  uint64               // of the stable key as last looked at
+	modifyIndex  uint64               // of the job as last looked at
+	jobVersion   uint64               // likewise
+	ingresses    map[string]bool      // those seen alive
+	missing      map[string]time.Time // since when a seen one is gone
+	newlyStarted time.Time            // a guardian that took over can't know which were lost before
+}
+
+var _ controller.World = (*World)(nil)
+
+// New returns the world of a record that was just read or created. takeover says that another process began it.
+func New(n *nomad.Client, c *consul.Client, l *consul.Lease, rec consul.Stored, takeover bool) *World {
+	w := &World{
+		Nomad: n, Consul: c, Lease: l, model: rec.Model, id: rec.ID, recordIndex: rec.Index,
+		ingresses: map[string]bool{}, missing: map[string]time.Time{},
+	}
+	if takeover {
+		w.newlyStarted = time.Now()
+	}
+	return w
+}
+
+// Lost is closed with the lease.
+func (w *World) Lost() <-chan struct{} { return w.Lease.Lost() }
+
+// Save stores the record under the index of the last read.
+func (w *World) Save(ctx context.Context, rec rollout.Record) error {
+	s := consul.Stored{Record: rec, Index: w.recordIndex}
+	if err := w.Consul.Save(ctx, &s); err != nil {
+		if errors.Is(err, consul.ErrConflict) {
+			return fmt.Errorf("%w: %w", controller.ErrConflict, err)
+		}
+		return err
+	}
+	w.recordIndex = s.Index
+	return nil
+}
+
+// Reload reads the record anew.
+func (w *World) Reload(ctx context.Context) (rollout.Record, error) {
+	s, err := w.Consul.Load(ctx, w.model, w.id)
+	if err != nil {
+		return rollout.Record{}, err
+	}
+	w.recordIndex = s.Index
+	return s.Record, nil
+}
+
+// Watch wakes on events of Nomad and Consul.
+func (w *World) Watch(ctx context.Context, wake func()) {
+	var wg sync.WaitGroup
+	wg.Go(func() { w.Nomad.Watch(ctx, w.model, wake) })
+	wg.Go(func() { w.Consul.Watch(ctx, w.model, wake) })
+	wg.Wait()
+}
+
+// Look reads everything. That Nomad can't be reached is part of the observation; Consul must answer.
+func (w *World) Look(ctx context.Context, rec rollout.Record) (rollout.Observation, error) {
+	var obs rollout.Observation
+	ctx, cancel := context.WithTimeout(ctx, consul.TTL/2)
+	defer cancel()
+	// An operator's request is another writer's change of the record: it must be seen before the next decision.
+	if s, err := w.Consul.Load(ctx, w.model, w.id); err != nil {
+		return obs, err
+	} else if s.Index != w.recordIndex {
+		return obs, controller.ErrConflict
+	}
+	keys, err := w.Consul.Traffic(ctx, w.model)
+	if err != nil {
+		return obs, err
+	}
+	instances, err := w.Consul.Instances(ctx, w.model)
+	if err != nil {
+		return obs, err
+	}
+	served, err := w.Consul.Ingresses(ctx)
+	if err != nil {
+		return obs, err
+	}
+	w.stableIndex = keys.StableIndex
+	obs.Traffic = w.traffic(keys, instances, served)
+	w.lookAtNomad(ctx, rec, &obs)
+	obs.Canary = side(obs.Canary, instances, rec.Release)
+	obs.Stable = side(obs.Stable, instances, rec.Stable)
+	return obs, nil
+}
+
+func (w *World) lookAtNomad(ctx context.Context, rec rollout.Record, obs *rollout.Observation) {
+	// Bounded well below the lease, so that a hanging Nomad can't keep the guardian from Consul.
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	view, err := w.Nomad.Look(ctx, w.model, rec.Attempt, rec.Stable)
+	if err != nil {
+		obs.Nomad.Down = err.Error()
+		return
+	}
+	w.modifyIndex, w.jobVersion = 0, view.State.Version
+	if view.Job != nil {
+		w.modifyIndex = *view.Job.JobModifyIndex
+	}
+	obs.Nomad = view.State
+	obs.Canary = rollout.Side{Running: view.Canary.Running, Dead: view.Canary.Dead, Trouble: view.Canary.Trouble}
+	obs.Stable = rollout.Side{Running: view.Stable.Running, Dead: view.Stable.Dead, Trouble: view.Stable.Trouble}
+}
+
+// side adds what Consul knows of a release's instances.
+func side(s rollout.Side, instances []consul.Instance, release string) rollout.Side {
+	for _, in := range instances {
+		switch {
+		case in.Release != release:
+		case in.Status == "passing":
+			s.Passing++
+		case in.Status == "critical":
+			s.Critical++
+			if s.Trouble == "" && in.Output != "" {
+				s.Trouble = fmt.Sprintf("instance %s: %s", in.Addr, oneLine(in.Output))
+			}
+		}
+	}
+	return s
+}
+
+func oneLine(s string) string {
+	const most = 200
+	if len(s) > most {
+		s = s[:most] + "…"
+	}
+	return fmt.Sprintf("%q", s)
+}
+
+func (w *World) traffic(keys consul.Keys, instances []consul.Instance, served map[string]traffic.Ingress) rollout.Traffic {
+	t := rollout.Traffic{Served: map[string]string{}}
+	if keys.Stable != nil {
+		t.Stable, t.Previous, t.Epoch = keys.Stable.Release, keys.Stable.Previous, keys.Stable.Epoch
+	} else {
+		t.Adoptable = adoptable(instances)
+	}
+	if c := keys.Canary; c != nil {
+		t.Canary = &rollout.CanaryKey{
+			Release: c.Release, Weight: c.Weight, Epoch: c.Epoch, Mine: keys.CanaryOwner == w.Lease.Session(),
+		}
+	}
+	for node, in := range served {
+		t.Served[node] = in.Epoch[w.model]
+		if in.Stale {
+			t.Served[node] += " (stale)"
+		}
+	}
+	t.LostIngress = w.lostIngress(served)
+	return t
+}
+
+// lostIngress is when an ingress was last lost that has not come back; zero for never.
+func (w *World) lostIngress(served map[string]traffic.Ingress) time.Time {
+	for node := range w.ingresses {
+		if _, alive := served[node]; alive {
+			delete(w.missing, node)
+		} else if _, known := w.missing[node]; !known {
+			w.missing[node] = time.Now()
+		}
+	}
+	for node := range served {
+		w.ingresses[node] = true
+	}
+	last := w.newlyStarted
+	for _, at := range w.missing {
+		if at.After(last) {
+			last = at
+		}
+	}
+	return last
+}
+
+// adoptable is the release of the passing non-canary instances of a model that nobody has recorded yet. Where they
+// are of several releases, the one with the most instances.
+func adoptable(instances []consul.Instance) string {
+	count := map[string]int{}
+	for _, in := range instances {
+		if in.Status == "passing" && !in.Canary && in.Release != "" {
+			count[in.Release]++
+		}
+	}
+	best := ""
+	for _, release := range sortedKeys(count) {
+		if best == "" || count[release] > count[best] {
+			best = release
+		}
+	}
+	return best
+}
+
+func sortedKeys(m map[string]int) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
