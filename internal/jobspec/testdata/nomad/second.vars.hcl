@@ -1,0 +1,2 @@
+text = "second"
+map  = { a = 1, b = "2" }
