@@ -1,0 +1,210 @@
+// Package client is the task-running half of the embedded Nomad agent: it runs allocations as real processes, registers
+// their services in a real Consul, and judges their health for deployments, with the timings and texts of Nomad 1.6.
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/hashicorp/nomad/api"
+	"golang.org/x/sync/errgroup"
+)
+
+// ErrUnknownAlloc is wrapped where an allocation is named that the client does not have.
+var ErrUnknownAlloc = errors.New("unknown allocation")
+
+// ErrClosed is wrapped where a client is asked to run something after Close.
+var ErrClosed = errors.New("the client is closed")
+
+// Config says where a client works.
+type Config struct {
+	DataDir    string // allocation folders go to DataDir/alloc
+	ConsulAddr string // host:port of the local Consul agent; "" for none, then a Consul service fails its allocation
+	Logger     *slog.Logger
+	NodeID     string
+	NodeName   string
+
+	Datacenter string            // default "dc1"
+	Attributes map[string]string // for ${attr.…}, added to the few that the client knows
+	Meta       map[string]string // for ${meta.…}
+
+	// TieTasks ends the tasks with this process, also when it is killed. Nomad's live on; tests want it.
+	TieTasks bool
+}
+
+// Client runs allocations. Its methods may be called from many goroutines.
+type Client struct {
+	cfg     Config
+	log     *slog.Logger
+	consul  *consul // nil without Consul
+	updates *publisher
+	force   context.Context // ends when stopping must not wait any longer
+	forceBy context.CancelFunc
+	loops   *errgroup.Group
+	stop    context.CancelFunc // ends the loops
+
+	mu     sync.Mutex
+	closed bool
+	allocs map[string]*alloc
+}
+
+// New returns a client that runs nothing yet. It must be closed.
+func New(cfg Config) (*Client, error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Datacenter == "" {
+		cfg.Datacenter = "dc1"
+	}
+	dir, err := filepath.Abs(cfg.DataDir)
+	if err != nil {
+		return nil, fmt.Errorf("open data folder %s: %w", cfg.DataDir, err)
+	}
+	cfg.DataDir = dir
+	c := &Client{cfg: cfg, log: cfg.Logger, updates: newPublisher(), allocs: map[string]*alloc{}}
+	if cfg.ConsulAddr != "" {
+		if c.consul, err = newConsul(cfg.ConsulAddr, cfg.Logger, c.ownsDead); err != nil {
+			return nil, err
+		}
+	}
+	c.start()
+	return c, nil
+}
+
+// start starts what runs for the whole life of the client.
+func (c *Client) start() {
+	var ctx context.Context
+	ctx, c.stop = context.WithCancel(context.Background())
+	c.force, c.forceBy = context.WithCancel(context.Background())
+	c.loops, ctx = errgroup.WithContext(ctx)
+	c.loops.Go(func() error { c.updates.run(ctx); return nil })
+	c.loops.Go(func() error { c.rotateLogs(ctx); return nil })
+	if c.consul != nil {
+		c.loops.Go(func() error { c.consul.sync(ctx); return nil })
+		c.loops.Go(func() error { c.consul.watchChecks(ctx); return nil })
+	}
+}
+
+// Run starts an allocation. What goes wrong with it afterwards is told by Updates.
+func (c *Client) Run(spec *api.Allocation) error {
+	a, err := newAlloc(c, spec)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return fmt.Errorf("run allocation %s: %w", spec.ID, ErrClosed)
+	}
+	if _, exists := c.allocs[spec.ID]; exists {
+		return fmt.Errorf("run allocation %s: it already runs; change it by Update", spec.ID)
+	}
+	c.allocs[spec.ID] = a
+	a.start()
+	return nil
+}
+
+// Update brings a changed job, deployment or canary state to a running allocation: its services change in place and the
+// watch of its health starts anew for a new deployment. Its tasks run on.
+func (c *Client) Update(spec *api.Allocation) error {
+	a, err := c.alloc(spec.ID)
+	if err != nil {
+		return fmt.Errorf("update: %w", err)
+	}
+	return a.update(spec)
+}
+
+// Stop takes an allocation down and returns at once: its services leave Consul, and after shutdown_delay its tasks get
+// their kill signal. An unknown allocation is no error: it is down already.
+func (c *Client) Stop(allocID string) {
+	if a, err := c.alloc(allocID); err == nil {
+		a.stop()
+	}
+}
+
+// Restart restarts one task, or all with task "", outside the restart policy.
+func (c *Client) Restart(allocID, task string) error {
+	a, err := c.alloc(allocID)
+	if err != nil {
+		return fmt.Errorf("restart: %w", err)
+	}
+	return a.restart(task, restartRequest{reason: "User requested task to restart"})
+}
+
+// Signal sends a signal such as "SIGHUP" to one task, or all with task "".
+func (c *Client) Signal(allocID, task, sig string) error {
+	a, err := c.alloc(allocID)
+	if err != nil {
+		return fmt.Errorf("signal: %w", err)
+	}
+	return a.signal(task, sig)
+}
+
+// Updates delivers what changed, the changes of one allocation in order, those within 200 ms as one. Somebody must read
+// it; it is closed at the end of Close.
+func (c *Client) Updates() <-chan Update { return c.updates.out }
+
+// Remove forgets an allocation that has ended and deletes its folder.
+func (c *Client) Remove(allocID string) error {
+	a, err := c.alloc(allocID)
+	if err != nil {
+		return fmt.Errorf("remove: %w", err)
+	}
+	select {
+	case <-a.done:
+	default:
+		return fmt.Errorf("remove allocation %s: it still runs; stop it first", allocID)
+	}
+	c.mu.Lock()
+	delete(c.allocs, allocID)
+	c.mu.Unlock()
+	return a.dir.remove()
+}
+
+// Close stops every allocation and returns when all are gone. When ctx ends first, what still runs is killed at once.
+func (c *Client) Close(ctx context.Context) error {
+	c.mu.Lock()
+	already := c.closed
+	c.closed = true
+	c.mu.Unlock()
+	if already {
+		return nil
+	}
+	allocs := c.all()
+	defer context.AfterFunc(ctx, c.forceBy)()
+	for _, a := range allocs {
+		a.stop()
+	}
+	for _, a := range allocs {
+		<-a.done
+	}
+	if c.consul != nil {
+		c.consul.flush(ctx)
+	}
+	c.updates.close(ctx)
+	c.stop()
+	c.forceBy()
+	return c.loops.Wait()
+}
+
+func (c *Client) all() []*alloc {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Values(c.allocs))
+}
+
+func (c *Client) alloc(id string) (*alloc, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a, found := c.allocs[id]
+	if !found {
+		return nil, fmt.Errorf("find allocation %s: %w", id, ErrUnknownAlloc)
+	}
+	return a, nil
+}

@@ -1,0 +1,77 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+)
+
+// allocDir is the folder of one allocation, laid out as Nomad does:
+//
+//	<data>/alloc/<id>/alloc/{data,logs,tmp}         shared by its tasks
+//	<data>/alloc/<id>/<task>/{local,secrets,tmp}
+//	<data>/alloc/<id>/<task>.pid                    the process that runs, see Leftovers
+type allocDir struct{ root string }
+
+// safeName keeps IDs and task names from leaving the folder.
+var safeName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
+
+var errUnsafeName = errors.New("the name may hold letters, digits, _ . and - only, and must not be \"alloc\"")
+
+func newAllocDir(dataDir, allocID string) (allocDir, error) {
+	if !safeName.MatchString(allocID) {
+		return allocDir{}, fmt.Errorf("make the folder of allocation %q: %w", allocID, errUnsafeName)
+	}
+	return allocDir{root: filepath.Join(dataDir, "alloc", allocID)}, nil
+}
+
+func (d allocDir) shared() string             { return filepath.Join(d.root, "alloc") }
+func (d allocDir) logs() string               { return filepath.Join(d.root, "alloc", "logs") }
+func (d allocDir) task(name string) string    { return filepath.Join(d.root, name) }
+func (d allocDir) local(name string) string   { return filepath.Join(d.root, name, "local") }
+func (d allocDir) secrets(name string) string { return filepath.Join(d.root, name, "secrets") }
+func (d allocDir) pidFile(name string) string { return filepath.Join(d.root, name+".pid") }
+
+// make makes the folders of the allocation and of one task.
+func (d allocDir) make(task string) error {
+	if !safeName.MatchString(task) || task == "alloc" {
+		return fmt.Errorf("make the folder of task %q: %w", task, errUnsafeName)
+	}
+	for _, sub := range []string{"data", "logs", "tmp"} {
+		if err := os.MkdirAll(filepath.Join(d.shared(), sub), 0o755); err != nil {
+			return fmt.Errorf("make the allocation folder: %w", err)
+		}
+	}
+	for sub, mode := range map[string]os.FileMode{"local": 0o755, "secrets": 0o700, "tmp": 0o755} {
+		if err := os.MkdirAll(filepath.Join(d.task(task), sub), mode); err != nil {
+			return fmt.Errorf("make the folder of task %q: %w", task, err)
+		}
+	}
+	return nil
+}
+
+func (d allocDir) remove() error {
+	if err := os.RemoveAll(d.root); err != nil {
+		return fmt.Errorf("remove the allocation folder: %w", err)
+	}
+	return nil
+}
+
+// inTask resolves a path of a jobspec, which is relative to the task's folder and must stay inside it.
+func (d allocDir) inTask(task, path string) (string, error) {
+	clean := filepath.Clean(path)
+	if filepath.IsAbs(clean) {
+		for _, dir := range []string{d.local(task), d.secrets(task), d.shared()} {
+			if rel, err := filepath.Rel(dir, clean); err == nil && filepath.IsLocal(rel) {
+				return clean, nil
+			}
+		}
+		return "", fmt.Errorf("destination %q leaves the task's folder; use a path under local/ or secrets/", path)
+	}
+	if !filepath.IsLocal(clean) {
+		return "", fmt.Errorf("destination %q leaves the task's folder; use a path under local/ or secrets/", path)
+	}
+	return filepath.Join(d.task(task), clean), nil
+}
