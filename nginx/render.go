@@ -1,0 +1,207 @@
+// Package nginx writes the configuration of the ingress's nginx, checks it, and runs and reloads nginx without losing a
+// request.
+package nginx
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"text/template"
+	"time"
+
+	"github.com/weirhq/weir/internal/traffic"
+)
+
+//go:embed nginx.conf.tmpl
+var confText string
+
+var confTemplate = template.Must(template.New("nginx.conf").Funcs(template.FuncMap{"ms": milliseconds}).Parse(confText))
+
+// The most instances that a request is tried on: enough to leave a dying release for its backup, bounded so that a
+// request that kills its instance does not kill them all.
+const (
+	minTries = 3
+	maxTries = 8
+)
+
+// view is what the template sees.
+type view struct {
+	Settings
+	Generation    string
+	KeepaliveMin  bool
+	HashSize      int
+	Own           string
+	Listen        []string
+	Default       string
+	Unknown       string
+	Models        []modelView
+	Forced        []forcedView
+	Upstreams     []upstreamView
+	Attempts      []attemptsView
+	Answers       []answer
+	Tries         int
+	ForceHeader   string
+	ForceVariable string
+	Status        string
+}
+
+type modelView struct {
+	Name, Ident string
+	Nothing     Nothing
+	Split       []splitView
+}
+
+type splitView struct{ Share, Upstream string }
+
+type forcedView struct{ Model, Release, Upstream string }
+
+type upstreamView struct {
+	Name, Release, Comment string
+	Zone                   int
+	Primary, Backup        []Instance
+}
+
+type attemptsView struct{ Commas, Count int }
+
+// answer is what requests get that can't be sent to any instance.
+type answer struct {
+	Upstream string // the value of $weir_upstream
+	Status   int
+	Text     string
+}
+
+var answers = []answer{
+	{"weir_unknown_model", 404, "unknown model: nothing is recorded under this name and no instance of it passes"},
+	{"weir_unknown_release", 404, "no instance of the release that " + traffic.HeaderForce + " asks for passes its checks"},
+	{"weir_no_model", 503, "no release serves yet: no model is known"},
+	{string(NoRelease), 503, "no release serves yet"},
+	{string(NoInstance), 503, "no release serves yet: no instance passes its checks"},
+}
+
+// render returns the configuration. generation names it; keepaliveMin says that this nginx knows keepalive_min_timeout.
+func render(set Settings, site Site, generation string, keepaliveMin bool) ([]byte, error) {
+	if err := site.Check(); err != nil {
+		return nil, fmt.Errorf("render nginx's configuration: %w", err)
+	}
+	v, err := newView(set, site, generation, keepaliveMin)
+	if err != nil {
+		return nil, fmt.Errorf("render nginx's configuration: %w", err)
+	}
+	var out bytes.Buffer
+	if err := confTemplate.Execute(&out, v); err != nil {
+		return nil, fmt.Errorf("render nginx's configuration: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+func newView(set Settings, site Site, generation string, keepaliveMin bool) (*view, error) {
+	if set.AccessLog == "" {
+		set.AccessLog = set.Dir + "/logs/access.log"
+	}
+	status, err := json.Marshal(newStatus(site, generation))
+	if err != nil {
+		return nil, err
+	}
+	v := &view{
+		Settings: set, Generation: generation, KeepaliveMin: keepaliveMin, Default: site.Default,
+		Unknown: "weir_unknown_model", Answers: answers, Tries: minTries,
+		ForceHeader:   traffic.HeaderForce,
+		ForceVariable: strings.ToLower(strings.ReplaceAll(traffic.HeaderForce, "-", "_")),
+		Status:        strings.TrimSuffix(string(status), "}") + `,"pid":$pid}`,
+	}
+	if len(site.Models) == 0 {
+		v.Unknown = "weir_no_model"
+	}
+	if err := v.listen(); err != nil {
+		return nil, err
+	}
+	for commas := 1; commas < maxTries; commas++ {
+		v.Attempts = append(v.Attempts, attemptsView{commas, commas + 1})
+	}
+	for _, m := range site.Models {
+		v.addModel(m)
+	}
+	v.HashSize = 2048 + 8*len(v.Upstreams)
+	return v, nil
+}
+
+// Workers is the value of worker_processes.
+func (v *view) Workers() string {
+	if v.Settings.Workers == 0 {
+		return "auto"
+	}
+	return strconv.Itoa(v.Settings.Workers)
+}
+
+func (v *view) listen() error {
+	addr, port, err := v.address()
+	if err != nil {
+		return err
+	}
+	v.Listen = []string{netip.AddrPortFrom(addr, uint16(port)).String()} //nolint:gosec // 16 bits, see address
+	if !addr.IsUnspecified() && !addr.IsLoopback() {
+		v.Own = netip.PrefixFrom(addr, addr.BitLen()).String()
+	}
+	return nil
+}
+
+// addModel adds the upstreams of a model and how requests reach them.
+func (v *view) addModel(m Model) {
+	mv := modelView{Name: m.Name, Ident: strings.ReplaceAll(m.Name, "-", "_"), Nothing: m.Nothing}
+	for i, s := range m.Shares {
+		share := strconv.Itoa(s.Percent) + "%"
+		if i == len(m.Shares)-1 {
+			share = "*" // the rest, so that no request is left over
+		}
+		target := string(s.Nothing)
+		if len(s.Primary) > 0 {
+			target = v.addUpstream("share", m.Name, s.Release, s.Primary, s.Backup)
+		}
+		mv.Split = append(mv.Split, splitView{share, target})
+	}
+	v.Models = append(v.Models, mv)
+	seen := map[string]bool{}
+	for _, r := range m.Releases {
+		key := strings.ToLower(r.ID) // nginx's map ignores case: of two that differ in nothing else, one can be forced
+		if seen[key] {
+			continue
+		}
+		seen[key] = true
+		v.Forced = append(v.Forced, forcedView{m.Name, r.ID, v.addUpstream("only", m.Name, r.ID, r.Instances, nil)})
+	}
+}
+
+// addUpstream adds an upstream and returns its name. The release goes into it as a digest: nginx looks names up without
+// regard to case and takes some characters of a release id for something else.
+func (v *view) addUpstream(kind, model, release string, primary, backup []Instance) string {
+	sum := sha256.Sum256([]byte(release))
+	name := fmt.Sprintf("weir_%s_%s_%s", kind, model, hex.EncodeToString(sum[:5]))
+	comment := fmt.Sprintf("%s, release %s", model, release)
+	if release == "" {
+		comment = model + ", instances of any release: none is recorded"
+	}
+	if kind == "only" {
+		comment += ", when forced"
+	}
+	v.Upstreams = append(v.Upstreams, upstreamView{
+		Name: name, Release: release, Comment: comment, Zone: 64 + len(primary) + len(backup),
+		Primary: sorted(primary), Backup: sorted(backup),
+	})
+	v.Tries = min(max(v.Tries, len(primary)+1), maxTries)
+	return name
+}
+
+func sorted(instances []Instance) []Instance {
+	out := slices.Clone(instances)
+	slices.SortFunc(out, func(a, b Instance) int { return a.Addr.Compare(b.Addr) })
+	return out
+}
+
+func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) + "ms" }
