@@ -1,0 +1,122 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/weirhq/weir/service/pickle"
+)
+
+// rawTree is a tree as scikit-learn writes it, with access to its nodes by field name.
+type rawTree struct {
+	nodes                           int
+	features                        int
+	outputs                         int // numbers that a leaf holds
+	left, right, feature, threshold pickle.Column
+	values                          []float64 // nodes × outputs
+}
+
+// nodeFields are the fields of a node that are understood. missing_go_to_left matters only for NaN, and no request
+// holds one. A further field could change what a node means, so it is refused.
+var nodeFields = map[string]bool{
+	"left_child": true, "right_child": true, "feature": true, "threshold": true, "impurity": true,
+	"n_node_samples": true, "weighted_n_node_samples": true, "missing_go_to_left": true,
+}
+
+// readTree reads sklearn.tree._tree.Tree: its constructor's (n_features, n_classes, n_outputs) and its state
+// {max_depth, node_count, nodes, values}. All but the links between the nodes is checked here.
+func readTree(t attrs) (*rawTree, error) {
+	if len(t.o.Args) != 3 {
+		return nil, errors.New("tree: want its constructor's 3 arguments")
+	}
+	features, err := pickle.Int(t.o.Args[0])
+	if err != nil || features < 1 || features > maxWidth {
+		return nil, errors.New("tree: its number of columns is missing or out of range")
+	}
+	v, err := t.get("nodes")
+	if err != nil {
+		return nil, err
+	}
+	arr, err := pickle.ArrayOf(v)
+	if err != nil {
+		return nil, t.errorf("nodes", "%w", err)
+	}
+	records, err := arr.Records()
+	if err != nil {
+		return nil, t.errorf("nodes", "%w", err)
+	}
+	if err := t.l.spend(32 * records.Len); err != nil {
+		return nil, t.errorf("nodes", "%w", err)
+	}
+	r := &rawTree{nodes: records.Len, features: features}
+	if err := r.columns(records); err != nil {
+		return nil, t.errorf("nodes", "%w", err)
+	}
+	return r, r.readValues(t)
+}
+
+func (r *rawTree) columns(records pickle.Records) error {
+	for _, f := range records.Fields {
+		if !nodeFields[f.Name] {
+			return fmt.Errorf("the nodes have a field %.40q, which this server doesn't understand: "+
+				"the file is of a newer scikit-learn than it knows", f.Name)
+		}
+	}
+	for name, c := range map[string]*pickle.Column{
+		"left_child": &r.left, "right_child": &r.right, "feature": &r.feature, "threshold": &r.threshold,
+	} {
+		var err error
+		if *c, err = records.Column(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *rawTree) readValues(t attrs) error {
+	count, err := t.integer("node_count")
+	if err != nil {
+		return err
+	}
+	values, shape, err := t.floats("values")
+	if err != nil {
+		return err
+	}
+	if r.nodes < 1 || count != r.nodes || len(shape) != 3 || shape[0] != r.nodes || shape[1] < 1 || shape[2] < 1 {
+		return fmt.Errorf("tree: %d nodes, a node_count of %d and values of shape %v don't fit", r.nodes, count, shape)
+	}
+	r.values, r.outputs = values, shape[1]*shape[2]
+	if shape[1] > 1 && shape[2] > 1 {
+		return t.errorf("values", "a classifier of several outputs is not supported")
+	}
+	return nil
+}
+
+// split returns the children of node i, or leaf.
+func (r *rawTree) split(i int) (left, right int, leaf bool, err error) {
+	l, rt := r.left.Int(i), r.right.Int(i)
+	if l == -1 && rt == -1 {
+		return 0, 0, true, nil
+	}
+	n := int64(r.nodes)
+	if l < 0 || l >= n || rt < 0 || rt >= n {
+		return 0, 0, false, fmt.Errorf("tree: node %d has the children %d and %d: want 0 to %d", i, l, rt, n-1)
+	}
+	if f := r.feature.Int(i); f < 0 || f >= int64(r.features) {
+		return 0, 0, false, fmt.Errorf("tree: node %d splits on column %d: want 0 to %d", i, f, r.features-1)
+	}
+	if math.IsNaN(r.threshold.Float(i)) {
+		return 0, 0, false, fmt.Errorf("tree: node %d has no threshold", i)
+	}
+	return int(l), int(rt), false, nil
+}
+
+// floorFloat32 rounds down: for every float32 x, x <= floorFloat32(t) exactly if x <= t.
+func floorFloat32(t float64) float32 {
+	f := float32(t)
+	if float64(f) > t {
+		f = math.Nextafter32(f, float32(math.Inf(-1)))
+	}
+	return f
+}

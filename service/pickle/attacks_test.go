@@ -1,0 +1,214 @@
+package pickle_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/binary"
+	"errors"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/weirhq/weir/service/pickle"
+)
+
+const (
+	proto2 = "\x80\x02"
+	proto4 = "\x80\x04"
+)
+
+// str is SHORT_BINUNICODE.
+func str(s string) string { return "\x8c" + string(rune(len(s))) + s }
+
+// stackGlobal names a global by STACK_GLOBAL.
+func stackGlobal(module, name string) string { return str(module) + str(name) + "\x93" }
+
+func le64(n uint64) string { return string(binary.LittleEndian.AppendUint64(nil, n)) }
+
+func le32(n uint32) string { return string(binary.LittleEndian.AppendUint32(nil, n)) }
+
+// estimator accepts the one class that the tests need.
+func estimator(g pickle.Global) bool {
+	return g == pickle.Global{Module: "sklearn.linear_model._base", Name: "LinearRegression"}
+}
+
+func TestRefusesAttacks(t *testing.T) {
+	const command = "echo pwned"
+	known := proto4 + stackGlobal("sklearn.linear_model._base", "LinearRegression")
+	encode := proto4 + stackGlobal("_codecs", "encode")
+	call := "\x85R." // TUPLE1 REDUCE STOP
+	tests := []struct{ name, data, want string }{
+		{"GLOBAL os.system", proto2 + "cos\nsystem\n" + str(command) + call, "os.system"},
+		{"GLOBAL posix.system", proto2 + "cposix\nsystem\n" + str(command) + call, "posix.system"},
+		{"STACK_GLOBAL builtins.eval", proto4 + stackGlobal("builtins", "eval") + str(command) + call, "builtins.eval"},
+		{
+			"STACK_GLOBAL names by memo",
+			proto4 + str("nt") + "\x94" + str("system") + "\x940h\x00h\x01\x93" + str(command) + call, "POP",
+		},
+		{
+			"STACK_GLOBAL names by memo without POP",
+			proto4 + "(" + str("nt") + "\x94" + str("system") + "\x94th\x00h\x01\x93" + str(command) + "\x85R\x86.", "nt.system",
+		},
+		{"dotted name", proto4 + stackGlobal("numpy", "ndarray.__class__.__base__") + ")R.", "numpy.ndarray.__class__"},
+		{"numpy.load", proto4 + stackGlobal("numpy", "load") + str("x") + call, "numpy.load"},
+		{"joblib.load", proto4 + stackGlobal("joblib", "load") + str("x") + call, "joblib.load"},
+		{"INST", proto2 + "(" + str(command) + "ios\nsystem\n.", "os.system"},
+		{"OBJ", proto2 + "(cos\nsystem\n" + str(command) + "o.", "os.system"},
+		{"NEWOBJ", proto4 + stackGlobal("subprocess", "Popen") + str(command) + "\x85\x81.", "subprocess.Popen"},
+		{"NEWOBJ_EX", proto4 + stackGlobal("subprocess", "Popen") + ")}\x92.", "subprocess.Popen"},
+		{"OBJ of a known class", proto4 + "(" + stackGlobal("numpy", "ndarray") + "o.", "OBJ"},
+		{"NEWOBJ_EX of a known class", proto4 + stackGlobal("numpy", "ndarray") + ")}\x92.", "NEWOBJ_EX"},
+		{"EXT1", proto2 + "\x82\x01)R.", "EXT1"},
+		{"EXT2", proto2 + "\x83\x01\x00)R.", "EXT2"},
+		{"EXT4", proto2 + "\x84\x01\x00\x00\x00)R.", "EXT4"},
+		{"PERSID", proto2 + "Pos\n.", "PERSID"},
+		{"BINPERSID", proto2 + str("os") + "Q.", "BINPERSID"},
+		{"NEXT_BUFFER", "\x80\x05\x97.", "NEXT_BUFFER"},
+		{
+			"REDUCE of a known class by a copyreg chain",
+			proto4 + stackGlobal("copyreg", "_reconstructor") + stackGlobal("os", "system") + stackGlobal("builtins", "object") +
+				"N\x87R.", "os.system",
+		},
+		{"BUILD with slot state on a dict", proto2 + "}N}\x86b.", "no instance"},
+		{"BUILD with slot state", known + ")\x81N}\x86b.", "want a dict"},
+		{"call of a called object", proto4 + stackGlobal("numpy", "ndarray") + ")R)R.", "numpy.ndarray is called"},
+		{"_codecs.encode with another codec", encode + str("a") + str("rot13") + "\x86R.", "latin1"},
+
+		{"FRAME of 2^40", proto4 + "\x95" + le64(1<<40), "a frame claims"},
+		{"FRAME of 2^64-1", proto4 + "\x95" + le64(1<<64-1), "a frame claims"},
+		{"FRAME in a FRAME", proto4 + "\x95" + le64(12) + "\x95" + le64(1) + "NN.", "inside another"},
+		{"opcode across the end of a frame", proto4 + "\x95" + le64(2) + str("abc") + ".", "crosses the end"},
+		{"BINUNICODE of 4 GB", proto2 + "X" + le32(0xffffffff) + "a.", "claims 4294967295 bytes"},
+		{"BINUNICODE8 of 2^62", proto4 + "\x8d" + le64(1<<62) + "a.", "claims"},
+		{"BINBYTES8 of 2^63", proto4 + "\x8e" + le64(1<<63) + "a.", "claims"},
+		{"BYTEARRAY8 of 2^62", "\x80\x05\x96" + le64(1<<62) + "a.", "claims"},
+		{"LONG4", proto2 + "\x8b" + le32(1<<31-1) + "a.", "LONG4"},
+		{"LONG1 of 0", proto2 + "\x8a\x00.", "integer of 0 bytes"},
+		{"LONG1 of 200", proto2 + "\x8a\xc8" + strings.Repeat("\x01", 200) + ".", "integer of 200 bytes"},
+		{"opcode 0xff", proto2 + "\xff.", "no opcode"},
+		{"many MARKs", proto2 + strings.Repeat("(", 1<<20), "inside one another"},
+		{"odd SETITEMS", proto2 + "}(Nu.", "without a value"},
+		{"SETITEMS without MARK", proto2 + "}u.", "never began"},
+		{"APPEND to a tuple", proto2 + ")Na.", "no container"},
+		{"ADDITEMS to a list", proto4 + "](N\x90.", "no container"},
+		{"GET of an undefined slot", proto2 + "h\x07.", "before it is stored"},
+		{"PUT far away", proto2 + "Nr" + le32(1<<31) + ".", "memo index"},
+		{"PUT twice", proto2 + "Nq\x00q\x00.", "used twice"},
+		{"PUT of nothing", proto2 + "q\x00.", "not there"},
+		{"PUT below a MARK", proto2 + "N(q\x00.", "not there"},
+		{"DUP", proto2 + "N2.", "DUP"},
+		{"STOP inside a MARK", proto2 + "(N.", "unfinished"},
+		{"STOP on an empty stack", proto2 + ".", "unfinished"},
+		{"two values", proto2 + "NN.", "unfinished"},
+		{"bytes behind STOP", proto2 + "N.cos\nsystem\n", "follow the end"},
+		{"a second pickle", proto2 + "N." + proto2 + "N.", "follow the end"},
+		{"protocol 0", "cos\nsystem\n(S'echo'\ntR.", "protocol"},
+		{"protocol 6", "\x80\x06N.", "protocol 6"},
+		{"PROTO twice", proto2 + proto2 + "N.", "nowhere else"},
+		{"empty", "", "empty"},
+		{"only PROTO", proto2, "cut off"},
+		{"GLOBAL without end", proto2 + "cos\nsys", "cut off"},
+		{"a long GLOBAL", proto2 + "c" + strings.Repeat("a", 1<<16) + "\nb\n.", "longer than"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			v, err := load([]byte(tt.data))
+			if err == nil {
+				t.Fatalf("loaded %v", v)
+			}
+			if !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %q: want %q in it", err, tt.want)
+			}
+			if len(err.Error()) > 1000 {
+				t.Errorf("the error has %d bytes", len(err.Error()))
+			}
+		})
+	}
+}
+
+func load(data []byte) (any, error) {
+	data, err := pickle.Unpack(data)
+	if err != nil {
+		return nil, err
+	}
+	return pickle.Load(data, estimator)
+}
+
+func TestNamesAllRefusedGlobalsAtOnce(t *testing.T) {
+	data := proto4 + "(" + stackGlobal("os", "system") + stackGlobal("numpy", "ndarray") +
+		stackGlobal("builtins", "eval") + stackGlobal("os", "system") +
+		stackGlobal("sklearn.linear_model._base", "LinearRegression") + "t."
+	_, err := load([]byte(data))
+	var refused *pickle.RefusedError
+	if !errors.As(err, &refused) {
+		t.Fatalf("got %v", err)
+	}
+	if want := []string{"os.system", "builtins.eval"}; !slices.Equal(refused.Globals, want) {
+		t.Errorf("got %q, want %q", refused.Globals, want)
+	}
+}
+
+func TestNamesRefusedGlobalsOfBrokenFiles(t *testing.T) {
+	_, err := load([]byte(proto4 + stackGlobal("os", "system") + str("x") + "\x85R"))
+	if err == nil || !strings.Contains(err.Error(), "os.system") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestMemoryStaysWithinBudget runs bombs that are small on disk and large in memory for readers without a budget.
+func TestMemoryStaysWithinBudget(t *testing.T) {
+	const n = 1 << 20
+	laughs := proto4 + "]\x94"
+	for i := range 200 {
+		laughs += "](" + strings.Repeat("h"+string([]byte{byte(i)}), 100) + "e\x94"
+	}
+	bombs := map[string]string{
+		"EMPTY_DICT":     proto2 + strings.Repeat("}", n),
+		"EMPTY_LIST":     proto2 + strings.Repeat("]", n),
+		"empty sets":     proto4 + strings.Repeat("\x8f", n),
+		"MARK and TUPLE": proto2 + strings.Repeat("(t", n/2),
+		"memo":           proto4 + "N" + strings.Repeat("\x94", n),
+		"billion laughs": laughs + "e.",
+	}
+	for name, data := range bombs {
+		t.Run(name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			if _, err := load([]byte(data)); err == nil {
+				t.Error("loaded")
+			}
+			runtime.ReadMemStats(&after)
+			if used := after.TotalAlloc - before.TotalAlloc; used > 2<<30 {
+				t.Errorf("allocated %d MB for %d KB", used>>20, len(data)>>10)
+			}
+		})
+	}
+}
+
+func TestRefusesCompressionBomb(t *testing.T) {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	zeros := make([]byte, 1<<20)
+	for range 80 {
+		if _, err := w.Write(zeros); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := load(b.Bytes()); err == nil || !strings.Contains(err.Error(), "grows beyond") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestNamesUnsupportedCompression(t *testing.T) {
+	for magic, want := range map[string]string{
+		"\xfd7zXZ\x00": "xz", "\x5d\x00\x00": "lzma", "\x04\x22\x4d\x18": "lz4", "ZF0x": "joblib before 0.10",
+	} {
+		if _, err := load([]byte(magic)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v", magic, err)
+		}
+	}
+}

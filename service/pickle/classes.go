@@ -1,0 +1,135 @@
+package pickle
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Global is the name of a class or function as a pickle has it.
+type Global struct{ Module, Name string }
+
+// String returns "module.name".
+func (g Global) String() string { return g.Module + "." + g.Name }
+
+// Object is an instance of a class that the reader of the file knows: its name and its attributes, nothing more.
+type Object struct {
+	Class Global
+	Args  []any          // what its constructor was called with
+	Attrs map[string]any // its state
+}
+
+// PySetState takes the attributes from a BUILD.
+func (o *Object) PySetState(state any) error {
+	attrs, err := Dict(state)
+	if err != nil {
+		return fmt.Errorf("state of %s: %w", o.Class, err)
+	}
+	if o.Attrs != nil {
+		return fmt.Errorf("%s gets its state twice", o.Class)
+	}
+	o.Attrs = attrs
+	return nil
+}
+
+// class makes Objects of one allowed name.
+type class struct{ name Global }
+
+// PyNew makes an instance for NEWOBJ.
+func (c *class) PyNew(args ...any) (any, error) { return &Object{Class: c.name, Args: args}, nil }
+
+// Call makes an instance for REDUCE.
+func (c *class) Call(args ...any) (any, error) { return c.PyNew(args...) }
+
+// inert stands for a name whose instances are kept out: random states, which no prediction needs, and refused names.
+type inert struct{}
+
+// PyNew returns an object without attributes.
+func (i *inert) PyNew(...any) (any, error) { return i, nil }
+
+// Call returns an object without attributes.
+func (i *inert) Call(...any) (any, error) { return i, nil }
+
+// PySetState drops the state.
+func (i *inert) PySetState(any) error { return nil }
+
+// function is a constructor of ours that stands for one Python function.
+type function func(args []any) (any, error)
+
+// Call runs the constructor.
+func (f function) Call(args ...any) (any, error) { return f(args) }
+
+// PyNew runs the constructor.
+func (f function) PyNew(args ...any) (any, error) { return f(args) }
+
+// functions are the names that stand for data that every estimator needs: numpy's arrays, scalars and types, and bytes.
+var functions = map[Global]function{
+	{"numpy", "dtype"}:                                            newDType,
+	{"numpy.core.multiarray", "_reconstruct"}:                     reconstruct,
+	{"numpy._core.multiarray", "_reconstruct"}:                    reconstruct,
+	{"numpy.core.multiarray", "scalar"}:                           scalar,
+	{"numpy._core.multiarray", "scalar"}:                          scalar,
+	{"numpy.core.numeric", "_frombuffer"}:                         fromBuffer,
+	{"numpy._core.numeric", "_frombuffer"}:                        fromBuffer,
+	{"_codecs", "encode"}:                                         encodeLatin1,
+	{"__builtin__", "bytes"}:                                      emptyBytes,
+	{"builtins", "bytes"}:                                         emptyBytes,
+	{"numpy", "ndarray"}:                                          notCalled,
+	{"numpy.random._pickle", "__randomstate_ctor"}:                nil,
+	{"numpy.random._pickle", "__bit_generator_ctor"}:              nil,
+	{"numpy.random._mt19937", "MT19937"}:                          nil,
+	{"sklearn.utils._metadata_requests", "MetadataRequest"}:       nil,
+	{"sklearn.utils._metadata_requests", "MethodMetadataRequest"}: nil,
+}
+
+// notCalled stands for a name that is only handed to other constructors.
+func notCalled([]any) (any, error) { return nil, errors.New("numpy.ndarray is called") }
+
+// finder answers gopickle's question for a global from an exact list. Three names gopickle answers itself, before it
+// asks: collections.OrderedDict, __builtin__.object and copy_reg._reconstructor; each only makes an empty value.
+type finder struct {
+	known   func(Global) bool
+	guard   *guard
+	load    func(*guard) (any, error) // reads a pickle within the file
+	refused []string
+}
+
+// find returns what stands for a global. A name that is not on the list gets an inert stand-in, so that the rest of
+// the file can be read for further ones: the load then fails with all of them.
+func (f *finder) find(module, name string) (any, error) {
+	g := Global{module, name}
+	if fn, ok := functions[g]; ok {
+		if fn == nil {
+			return &inert{}, nil
+		}
+		return fn, nil
+	}
+	if g == (Global{"joblib.numpy_pickle", "NumpyArrayWrapper"}) {
+		return function(func([]any) (any, error) { return &wrappedArray{finder: f}, nil }), nil
+	}
+	if f.known(g) {
+		return &class{g}, nil
+	}
+	f.refuse(g)
+	return &inert{}, nil
+}
+
+func (f *finder) refuse(g Global) {
+	s := g.String()
+	if len(s) > maxName {
+		s = s[:maxName] + "…"
+	}
+	if !slices.Contains(f.refused, s) && len(f.refused) < 100 {
+		f.refused = append(f.refused, s)
+	}
+}
+
+// RefusedError lists every global of a file that is not on the list.
+type RefusedError struct{ Globals []string }
+
+// Error names all of them.
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("the file uses %s, which this server does not load: it knows an exact list of scikit-learn and "+
+		"numpy classes and runs nothing from a file", strings.Join(e.Globals, ", "))
+}

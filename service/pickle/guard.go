@@ -1,0 +1,232 @@
+package pickle
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Caps on what one file may make the reader hold. Real scikit-learn files stay far below them.
+const (
+	maxMarks    = 1000    // open MARKs: nesting of containers under construction
+	maxStack    = 1 << 22 // values on the stack
+	maxMemo     = 1 << 22 // memo entries
+	maxObjects  = 1 << 22 // lists, dicts, sets, tuples and instances
+	maxLong     = 16      // bytes of a LONG1
+	maxName     = 256     // bytes of a module or class name
+	baseBudget  = 64 << 20
+	budgetRatio = 16 // bytes of memory that each byte of the file may cost, on top of baseBudget
+)
+
+// guard hands a pickle to gopickle one opcode at a time, and only after it has checked it: that the opcode is one
+// that estimators need, that its operand lies inside the file, that the stack holds what the opcode takes, and that
+// the caps above hold. gopickle itself trusts lengths (11 bytes can end the process) and panics on odd streams.
+//
+// Frames are checked and left out: they only group opcodes.
+//
+// guard implements io.Reader and io.ByteReader for gopickle.
+type guard struct {
+	data     []byte
+	pos      int // next byte to hand out
+	end      int // end of the checked opcode that is being handed out
+	frameEnd int // end of the current frame, 0 outside of one
+	start    int // where the current pickle starts
+	stopped  bool
+	err      error // the first one; gopickle asks again after an error
+	level    int   // nesting of pickles within the file: joblib writes object arrays as pickles of their own
+	symbols
+	budget  *int // memory that may still be used, shared by nested pickles
+	objects *int
+}
+
+func newGuard(data []byte) *guard {
+	budget, objects := baseBudget+budgetRatio*len(data), maxObjects
+	return &guard{data: data, budget: &budget, objects: &objects}
+}
+
+// nested returns a guard for the pickle that starts at g's position, with a stack and memo of its own.
+func (g *guard) nested() (*guard, error) {
+	if g.level >= 2 {
+		return nil, g.errorf("pickles are nested more than 2 deep")
+	}
+	return &guard{
+		data: g.data, pos: g.pos, end: g.pos, start: g.pos, level: g.level + 1, budget: g.budget, objects: g.objects,
+	}, nil
+}
+
+// ReadByte hands out the next byte of the checked stream.
+func (g *guard) ReadByte() (byte, error) {
+	if g.pos == g.end {
+		if err := g.next(); err != nil {
+			return 0, err
+		}
+	}
+	b := g.data[g.pos]
+	g.pos++
+	return b, nil
+}
+
+// Read hands out bytes of the current opcode.
+func (g *guard) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if g.pos == g.end {
+		if err := g.next(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, g.data[g.pos:g.end])
+	g.pos += n
+	return n, nil
+}
+
+// raw takes n bytes that follow the current opcode: the array data in a joblib file. The bytes are shared, not copied.
+func (g *guard) raw(n int) ([]byte, error) {
+	if g.pos != g.end {
+		return nil, g.errorf("array data in the middle of an opcode")
+	}
+	if n < 0 || n > len(g.data)-g.pos {
+		return nil, g.errorf("an array wants %d bytes, but %d are left: the file is cut off", n, len(g.data)-g.pos)
+	}
+	if g.frameEnd > 0 && g.pos != g.frameEnd {
+		return nil, g.errorf("array data in the middle of a frame")
+	}
+	b := g.data[g.pos : g.pos+n : g.pos+n]
+	g.pos += n
+	g.end, g.frameEnd = g.pos, 0
+	return b, nil
+}
+
+// next checks the opcode at pos, and releases it by moving end.
+func (g *guard) next() error {
+	if g.err == nil {
+		g.err = g.check()
+	}
+	return g.err
+}
+
+func (g *guard) check() error {
+	if g.stopped {
+		return io.EOF
+	}
+	if err := g.skipFrames(); err != nil {
+		return err
+	}
+	if g.pos >= len(g.data) {
+		return g.errorf("the file ends before the pickle does: it is cut off")
+	}
+	op := g.data[g.pos]
+	size, err := g.size(op)
+	if err != nil {
+		return err
+	}
+	if g.frameEnd > 0 && g.pos+size > g.frameEnd {
+		return g.errorf("an opcode crosses the end of its frame")
+	}
+	if err := g.apply(op, g.data[g.pos+1:g.pos+size]); err != nil {
+		return g.errorf("%w", err)
+	}
+	g.end = g.pos + size
+	g.stopped = op == opStop
+	return nil
+}
+
+// skipFrames checks the FRAME opcodes at pos and moves past them.
+func (g *guard) skipFrames() error {
+	if g.frameEnd > 0 && g.pos >= g.frameEnd {
+		g.frameEnd = 0
+	}
+	for g.pos < len(g.data) && g.data[g.pos] == opFrame {
+		if g.frameEnd > 0 {
+			return g.errorf("a frame starts inside another one")
+		}
+		if len(g.data)-g.pos < 9 {
+			return g.errorf("the file ends inside a frame's length")
+		}
+		n, left := littleEndian(g.data[g.pos+1:g.pos+9]), len(g.data)-g.pos-9
+		if n == 0 || n > uint64(left) {
+			return g.errorf("a frame claims %d bytes, but %d are left", n, left)
+		}
+		g.pos += 9
+		g.end, g.frameEnd = g.pos, g.pos+int(n)
+	}
+	return nil
+}
+
+// size returns how many bytes the opcode at pos takes with its operand, and checks that they are there.
+func (g *guard) size(op byte) (int, error) {
+	if (op == opProto) != (g.pos == g.start) {
+		return 0, g.errorf("a pickle of protocol 2 to 5 starts with the byte 0x80 and has it nowhere else: " +
+			"write the file with pickle.dump(model, file, protocol=4) or joblib.dump")
+	}
+	o, left := operands[op], len(g.data)-g.pos-1
+	if !o.known {
+		return 0, g.refuse(op)
+	}
+	if op == opGlobal {
+		return g.globalSize()
+	}
+	if left < o.fixed+o.lengthBytes {
+		return 0, g.errorf("the file ends inside an opcode: it is cut off")
+	}
+	if o.lengthBytes == 0 {
+		return 1 + o.fixed, nil
+	}
+	n := littleEndian(g.data[g.pos+1 : g.pos+1+o.lengthBytes])
+	if n > uint64(left-o.lengthBytes) {
+		return 0, g.errorf("an opcode claims %d bytes, but %d are left", n, left-o.lengthBytes)
+	}
+	return 1 + o.lengthBytes + int(n), nil
+}
+
+func (g *guard) globalSize() (int, error) {
+	module, name, err := g.globalLines()
+	if err != nil {
+		return 0, err
+	}
+	return 1 + len(module) + 1 + len(name) + 1, nil
+}
+
+// globalLines returns the two lines after the opcode at pos: module and name.
+func (g *guard) globalLines() (module, name []byte, err error) {
+	rest := g.data[g.pos+1:]
+	rest = rest[:min(len(rest), 2*maxName+2)]
+	i := bytes.IndexByte(rest, '\n')
+	if i < 0 {
+		return nil, nil, g.errorf("a module name is cut off or longer than %d bytes", maxName)
+	}
+	j := bytes.IndexByte(rest[i+1:], '\n')
+	if j < 0 {
+		return nil, nil, g.errorf("a class name is cut off or longer than %d bytes", maxName)
+	}
+	return rest[:i], rest[i+1 : i+1+j], nil
+}
+
+// refuse says which opcode is not accepted; where it names a global itself, that too.
+func (g *guard) refuse(op byte) error {
+	name, ok := refusedOpcodes[op]
+	if !ok {
+		return g.errorf("0x%02x is no opcode", op)
+	}
+	if op == 'i' {
+		if module, class, err := g.globalLines(); err == nil {
+			return g.errorf("opcode INST asks for %q, and scikit-learn never writes it", string(module)+"."+string(class))
+		}
+	}
+	return g.errorf("opcode %s is refused: neither pickle.dump(model, file, protocol=4) nor joblib.dump writes it", name)
+}
+
+// spend takes n bytes off the memory budget.
+func (g *guard) spend(n int) error {
+	*g.budget -= n
+	if *g.budget < 0 {
+		return errors.New("the values would need far more memory than a file of this size should")
+	}
+	return nil
+}
+
+func (g *guard) errorf(format string, args ...any) error {
+	return fmt.Errorf("byte %d: "+format, append([]any{g.pos}, args...)...)
+}

@@ -1,0 +1,59 @@
+// Package pickle reads Python pickles and joblib files that hold scikit-learn estimators, from files that nobody
+// vouches for.
+//
+// It builds on gopickle and puts a guard in front of it (guard.go), so that no file can crash the process or use far
+// more memory than its size. A file can name only the classes on an exact list; nothing is run: a class is a name with
+// attributes, and the few functions that are called are numpy's constructors of arrays, types and scalars, which this
+// package has as its own.
+//
+// Formats: pickle protocols 2 to 5 (https://docs.python.org/3/library/pickletools.html), numpy's array and type
+// states, and joblib's numpy_pickle, plain or compressed with zlib, gzip or bz2.
+package pickle
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	gopickle "github.com/nlpodyssey/gopickle/pickle"
+)
+
+// Load reads the one object in data. Instances of the classes that known accepts become *Object; an unknown name
+// makes the load fail with a *RefusedError that lists all of them.
+//
+// Data is not compressed: see Unpack. The result may share memory with it.
+func Load(data []byte, known func(Global) bool) (any, error) {
+	if len(data) == 0 {
+		return nil, errors.New("the file is empty")
+	}
+	g := newGuard(data)
+	f := &finder{known: known, guard: g}
+	f.load = f.unpickle
+	v, err := f.unpickle(g)
+	if len(f.refused) > 0 {
+		return nil, &RefusedError{f.refused}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if g.pos != len(data) {
+		return nil, g.errorf("%d bytes follow the end of the pickle", len(data)-g.pos)
+	}
+	return v, nil
+}
+
+// unpickle runs gopickle over one guarded pickle.
+func (f *finder) unpickle(g *guard) (v any, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			v, err = nil, g.errorf("the pickle is damaged: %.200s", fmt.Sprint(r))
+		}
+	}()
+	u := gopickle.NewUnpickler(g)
+	u.FindClass = f.find
+	v, err = u.Load()
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return nil, g.errorf("the pickle is cut off: %w", err)
+	}
+	return v, err
+}

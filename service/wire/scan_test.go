@@ -1,0 +1,237 @@
+package wire_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/weirhq/weir/service/wire"
+)
+
+func TestParse(t *testing.T) {
+	tests := []struct {
+		name, body string
+		x          []float64
+		count      int
+		nested     bool
+	}{
+		{"one row", `{"x":[1,2,3]}`, []float64{1, 2, 3}, 1, false},
+		{"rows", `{"x":[[1,2],[3,4]]}`, []float64{1, 2, 3, 4}, 2, true},
+		{"one row in a list", `{"x":[[1]]}`, []float64{1}, 1, true},
+		{"space", " {\t\"x\" :\n[ [ 1 , 2 ] , [ 3 , 4 ] ]\r} ", []float64{1, 2, 3, 4}, 2, true},
+		{
+			"numbers", `{"x":[-0.5,1e3,1E-2,0,0.1,123456789012345678,2.5e+1]}`,
+			[]float64{-.5, 1000, .01, 0, .1, 123456789012345678, 25},
+			1, false,
+		},
+		{"extremes", `{"x":[5e-324,1.7976931348623157e308,1e-400]}`, []float64{5e-324, math.MaxFloat64, 0}, 1, false},
+		{"escaped name", `{"\u0078":[1]}`, []float64{1}, 1, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var r wire.Rows
+			if err := r.Parse([]byte(tt.body), 10); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(r.X, tt.x) || r.Count != tt.count || r.Nested != tt.nested || r.Width*r.Count != len(tt.x) {
+				t.Errorf("got %+v", r)
+			}
+		})
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	tests := []struct{ body, want string }{
+		{``, "byte 0: want an object, but the body ends here"},
+		{`[1]`, "want an object"},
+		{`{}`, `want the member "x"`},
+		{`{"X":[1]}`, `the member "X" is not known`},
+		{`{"x":[1],"y":2}`, "has another"},
+		{`{"x":[1],"x":[2]}`, "has another"},
+		{`{"x":[1]} {}`, "something follows"},
+		{`{"x":1}`, "want a list for x"},
+		{`{"x":[]}`, "is empty"},
+		{`{"x":[[]]}`, "is empty"},
+		{`{"x":[[1],2]}`, "want a list for each row"},
+		{`{"x":[1,[2]]}`, "this is a list"},
+		{`{"x":[[1,2],[3]]}`, "row 1 of x has 1 numbers, but row 0 has 2"},
+		{`{"x":[[1],[2],[3],[4]]}`, "more than 3 rows"},
+		{`{"x":["a"]}`, "this is a text"},
+		{`{"x":[true]}`, "this is a boolean"},
+		{`{"x":[null]}`, "this is null"},
+		{`{"x":[{}]}`, "this is an object"},
+		{`{"x":[NaN]}`, "NaN or Infinity"},
+		{`{"x":[-Infinity]}`, "NaN or Infinity"},
+		{`{"x":[1e999]}`, "too large"},
+		{`{"x":[01]}`, "finite number"},
+		{`{"x":[+1]}`, "finite number"},
+		{`{"x":[.5]}`, "finite number"},
+		{`{"x":[1.]}`, "finite number"},
+		{`{"x":[1e]}`, "finite number"},
+		{`{"x":[0x10]}`, "',' or ']'"},
+		{`{"x":[1,]}`, "finite number"},
+		{`{"x":[1}`, "',' or ']'"},
+		{`{"x":[1]`, "the body ends here"},
+		{`{"x" [1]}`, "want ':'"},
+		{"{\"x\":[1]}\x00", "something follows"},
+		{`{"x`, "no JSON text"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.body, func(t *testing.T) {
+			var r wire.Rows
+			err := r.Parse([]byte(tt.body), 3)
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %q in it", err, tt.want)
+			}
+		})
+	}
+}
+
+// reference reads a body with encoding/json.
+func reference(body []byte) (x []float64, count int, ok bool) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	members := 0
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return nil, 0, false
+	}
+	var raw json.RawMessage
+	for d.More() {
+		if t, err := d.Token(); err != nil || t != "x" {
+			return nil, 0, false
+		}
+		if err := d.Decode(&raw); err != nil {
+			return nil, 0, false
+		}
+		members++
+	}
+	if _, err := d.Token(); err != nil || members != 1 {
+		return nil, 0, false
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, 0, false
+	}
+	return referenceRows(raw)
+}
+
+func referenceRows(raw []byte) (x []float64, count int, ok bool) {
+	var rows [][]*float64
+	var one []*float64
+	if json.Unmarshal(raw, &one) == nil {
+		rows = [][]*float64{one}
+	} else if json.Unmarshal(raw, &rows) != nil {
+		return nil, 0, false
+	}
+	for _, row := range rows {
+		if len(row) == 0 || len(row) != len(rows[0]) {
+			return nil, 0, false
+		}
+		for _, v := range row {
+			if v == nil {
+				return nil, 0, false
+			}
+			x = append(x, *v)
+		}
+	}
+	return x, len(rows), len(rows) > 0
+}
+
+// FuzzParse compares the scanner with encoding/json.
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{
+		`{"x":[1,2,3]}`, `{"x":[[1,2],[3,4.5e-7]]}`, `{"x":[-0,0.1,1e22,123456789012345678901234567890]}`, `{"\u0078":[1]}`,
+		`{"x":[01]}`, `{"x":[1e999]}`, `{"X":[1]}`, `{"x":[1],"x":[2]}`, `{"x":[null]}`, `{"x":[[],[]]}`, ` {"x" : [ ] } `,
+		`{"x":[0e99999999999999999999]}`, `{"x":[0.000000000000000000000000000001e30]}`, "{\"x\xff\":[1]}",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var r wire.Rows
+		err := r.Parse(body, math.MaxInt)
+		x, count, ok := reference(body)
+		if (err == nil) != ok {
+			t.Fatalf("%q: scanner says %v, encoding/json says ok=%v", body, err, ok)
+		}
+		if !ok {
+			return
+		}
+		if r.Count != count || len(r.X) != len(x) {
+			t.Fatalf("%q: %d rows and %d numbers, encoding/json has %d and %d", body, r.Count, len(r.X), count, len(x))
+		}
+		for i := range x {
+			if math.Float64bits(x[i]) != math.Float64bits(r.X[i]) {
+				t.Fatalf("%q: number %d is %v, encoding/json has %v", body, i, r.X[i], x[i])
+			}
+		}
+	})
+}
+
+func TestAppendFloatIsAsEncodingJSON(t *testing.T) {
+	for _, v := range []float64{
+		0, 1, -1, 0.1, 1e-6, 9.9e-7, 1e20, 1e21, -1.5e300, math.SmallestNonzeroFloat64, math.MaxFloat64, 1.0 / 3,
+	} {
+		got := wire.AppendFloat(nil, v)
+		var back float64
+		if err := json.Unmarshal(got, &back); err != nil || back != v {
+			t.Errorf("%v is written as %s: %v", v, got, err)
+		}
+	}
+}
+
+func TestLabel(t *testing.T) {
+	for _, tt := range []struct {
+		v    any
+		want string
+	}{{int64(3), "3"}, {1.0, "1"}, {2.5, "2.5"}, {true, "true"}, {"tülip \"x\"", `"tülip \"x\""`}, {uint64(9), "9"}} {
+		got, err := wire.Label(tt.v)
+		if err != nil || string(got) != tt.want {
+			t.Errorf("%v: got %s, %v", tt.v, got, err)
+		}
+	}
+	if _, err := wire.Label(math.NaN()); err == nil {
+		t.Error("NaN has a JSON form")
+	}
+}
+
+var bodies = map[string][]byte{
+	"3":  []byte(`{"x":[1,2,3]}`),
+	"20": []byte(`{"x":[` + strings.TrimSuffix(strings.Repeat("-12.345678,", 20), ",") + `]}`),
+}
+
+func TestParseAllocatesNothing(t *testing.T) {
+	var r wire.Rows
+	for name, body := range bodies {
+		if n := testing.AllocsPerRun(100, func() { _ = r.Parse(body, 1) }); n != 0 {
+			t.Errorf("%s numbers: %v allocations", name, n)
+		}
+	}
+}
+
+func BenchmarkParse(b *testing.B) {
+	for name, body := range bodies {
+		b.Run("scanner/"+name, func(b *testing.B) {
+			var r wire.Rows
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := r.Parse(body, 1); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run("encoding-json/"+name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				var v struct {
+					X []float64 `json:"x"`
+				}
+				if err := json.Unmarshal(body, &v); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
