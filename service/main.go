@@ -22,13 +22,23 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:]))
 }
 
+// healthcheckArg as the first argument asks a running server with the same settings for its health, and ends.
+const healthcheckArg = "healthcheck"
+
 func run(ctx context.Context, args []string) int {
+	check := len(args) > 0 && args[0] == healthcheckArg
+	if check {
+		args = args[1:]
+	}
 	cfg, err := config.Parse("inference", args, os.Getenv, os.Stdout)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
 	}
 	if err != nil {
 		return fail(err, 2)
+	}
+	if check {
+		return healthcheck(ctx, cfg.ListenAddr)
 	}
 	s, err := server.New(ctx, server.Options{Config: cfg, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	if err != nil {

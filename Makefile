@@ -1,0 +1,163 @@
+# Weir's make targets; `make` alone lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# What is built once lies here, keyed by version: the real parts that Weir runs and the tools of `make check`.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/weir
+
+# The packages of each part of `make test`. Those that run real programs are tested one at a time: they measure.
+PKG       := github.com/weirhq/weir
+ALL        = $(shell go list ./...)
+LIVE       = $(filter $(addprefix $(PKG)/,internal/applier% internal/devnomad% internal/parts% deployer/dev%),$(ALL))
+UNIT       = $(filter-out $(LIVE) $(addprefix $(PKG)/,test/contract% test/e2e%),$(ALL))
+# The race detector needs a C compiler.
+RACE      := $(if $(shell command -v gcc || command -v clang),-race)
+FUZZTIME  ?= 30s
+
+# The container image: IMAGE names it, MODEL is a model file to bake in (without one, mount it at /models/model.pkl).
+REVISION      := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+IMAGE         ?= weir/inference:$(or $(MODEL_VERSION),dev)
+MODEL         ?=
+MODEL_NAME    ?= iris
+MODEL_VERSION ?= dev
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##### Programs
+
+.PHONY: build
+build: ## Build bin/inference and bin/deployer, and the test parts bin/faulty and bin/demo
+	CGO_ENABLED=0 go build -trimpath -o bin/inference ./service
+	CGO_ENABLED=0 go build -trimpath -o bin/deployer ./deployer
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./test/faulty ./test/demo
+
+.PHONY: demo
+demo: build ## Bring up the whole system, roll out a good model and a bad one, and leave it up
+	bin/demo
+
+.PHONY: demo-down
+demo-down: ## Take down what `make demo` left up
+	@if [ -x bin/deployer ]; then bin/deployer dev down; else echo "nothing is running: there is no bin/deployer"; fi
+
+.PHONY: parts
+parts: build ## Find Consul, consul-template and nginx, or build them once
+	bin/deployer dev parts
+
+##### Tests
+
+.PHONY: test
+test: unit contract e2e ## Run everything: unit, contract and e2e, with the real parts
+
+.PHONY: unit
+unit: parts ## Run the tests of the packages, with the race detector where there is a C compiler
+	go test $(RACE) -timeout 5m $(UNIT)
+	go test $(RACE) -timeout 8m -p 1 $(LIVE)
+
+.PHONY: contract
+contract: parts ## Run the contract suite on the embedded agent, or on the Nomad at NOMAD_ADDR
+	go test -count 1 -timeout 8m ./test/contract/...
+
+.PHONY: e2e
+e2e: parts ## Run rollouts under load through real nginx, Consul and consul-template
+	go test -count 1 -p 1 -timeout 12m ./test/e2e/...
+
+.PHONY: bench
+bench: ## Run the benchmarks
+	go test -run '^$$' -bench . -benchmem $(UNIT)
+
+.PHONY: fuzz
+fuzz: ## Fuzz each reader of foreign bytes for FUZZTIME (30s)
+	@grep -rlE --include='*_test.go' '^func Fuzz' . | xargs -r -n 1 dirname | sort -u | while read -r dir; do \
+	  grep -ohE '^func Fuzz[A-Za-z0-9_]*' "$$dir"/*_test.go | cut -d ' ' -f 2 | while read -r name; do \
+	    echo "$$dir: $$name for $(FUZZTIME)"; \
+	    go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$dir" </dev/null; \
+	  done; \
+	done
+
+##### Checks
+
+# The version of module $(2) in tools/$(1)/go.mod.
+pinned = $(shell awk '$$1 == "$(2)" && NF > 1 { print $$2 }' tools/$(1)/go.mod)
+
+GOFUMPT     := $(CACHE)/gofumpt-$(call pinned,lint,mvdan.cc/gofumpt)
+GOLANGCI    := $(CACHE)/golangci-lint-$(call pinned,lint,github.com/golangci/golangci-lint/v2)
+GOVULNCHECK := $(CACHE)/govulncheck-$(call pinned,lint,golang.org/x/vuln)
+ACTIONLINT  := $(CACHE)/actionlint-$(call pinned,actionlint,github.com/rhysd/actionlint)
+
+# $(call tool,folder,package) builds a tool from its nested module into the cache.
+define tool
+@echo "$(@F): building once into $(@D)"
+@mkdir -p $(@D)
+@cd tools/$(1) && CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $@.$$$$ $(2) && mv $@.$$$$ $@
+endef
+
+$(GOFUMPT):
+	$(call tool,lint,mvdan.cc/gofumpt)
+
+$(GOLANGCI):
+	$(call tool,lint,github.com/golangci/golangci-lint/v2/cmd/golangci-lint)
+
+$(GOVULNCHECK):
+	$(call tool,lint,golang.org/x/vuln/cmd/govulncheck)
+
+$(ACTIONLINT):
+	$(call tool,actionlint,github.com/rhysd/actionlint/cmd/actionlint)
+
+.PHONY: check
+check: fmt-check tidy-check lint actionlint nginx-check ## Check everything that CI checks beside the tests
+
+.PHONY: fmt
+fmt: $(GOFUMPT) ## Format the Go code
+	$(GOFUMPT) -w .
+
+.PHONY: fmt-check
+fmt-check: $(GOFUMPT)
+	@unformatted=$$($(GOFUMPT) -l .); \
+	if [ -n "$$unformatted" ]; then echo "not in gofumpt's format, run make fmt:"; echo "$$unformatted"; exit 1; fi
+
+.PHONY: tidy-check
+tidy-check:
+	go mod tidy -diff
+
+.PHONY: lint
+lint: $(GOLANGCI)
+	$(GOLANGCI) run ./...
+	go test ./test/imports
+
+.PHONY: actionlint
+actionlint: $(ACTIONLINT)
+	$(ACTIONLINT) -color
+
+.PHONY: nginx-check
+nginx-check:
+	go test ./nginx/...
+
+.PHONY: vuln
+vuln: $(GOVULNCHECK) ## Look for known vulnerabilities (needs the network)
+	$(GOVULNCHECK) ./...
+
+##### Image
+
+# The values reach the shell through the environment, so that it never reads them as code.
+image: export IMAGE := $(IMAGE)
+image: export MODEL := $(MODEL)
+image: export MODEL_NAME := $(MODEL_NAME)
+image: export MODEL_VERSION := $(MODEL_VERSION)
+
+.PHONY: image
+image: ## Build the container image IMAGE, with MODEL in it if given; pulls nothing
+	rm -rf bin/image
+	install -d -m 0755 bin/image bin/image/models
+	CGO_ENABLED=0 GOOS=linux go build -trimpath -ldflags '-s -w -buildid=' -o bin/image/inference ./service
+	digest=; \
+	if [ -n "$$MODEL" ]; then \
+	  install -m 0644 "$$MODEL" bin/image/models/model.pkl; \
+	  digest=sha256:$$(sha256sum bin/image/models/model.pkl | cut -d ' ' -f 1); \
+	fi; \
+	docker build --network none --tag "$$IMAGE" --build-arg MODEL_NAME="$$MODEL_NAME" \
+	  --build-arg MODEL_VERSION="$$MODEL_VERSION" --build-arg MODEL_DIGEST="$$digest" --build-arg REVISION=$(REVISION) .
+	docker image inspect --format '{{index .RepoTags 0}}: {{.Size}} bytes' "$$IMAGE"
