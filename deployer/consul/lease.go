@@ -88,6 +88,9 @@ func (c *Client) AwaitFree(ctx context.Context, model string) error {
 		if pair == nil || pair.Session == "" {
 			return nil
 		}
+		if meta.LastIndex < q.WaitIndex {
+			meta.LastIndex = 0 // Consul's index went back: it was restored
+		}
 		q.WaitIndex = meta.LastIndex
 	}
 }
@@ -104,7 +107,7 @@ func (l *Lease) renew(ctx context.Context) {
 		case <-tick.C:
 		}
 		began := time.Now()
-		callCtx, cancel := context.WithTimeout(ctx, TTL/2)
+		callCtx, cancel := context.WithDeadline(ctx, l.Confirmed().Add(TTL))
 		entry, _, err := l.c.api.Session().Renew(l.session, (&api.WriteOptions{}).WithContext(callCtx))
 		cancel()
 		switch {
@@ -112,7 +115,7 @@ func (l *Lease) renew(ctx context.Context) {
 			l.mu.Lock()
 			l.confirmed = began
 			l.mu.Unlock()
-		case err == nil || time.Since(l.Confirmed()) >= TTL:
+		case err == nil || !time.Now().Before(l.Confirmed().Add(TTL)):
 			return // the session is gone, or may be
 		}
 	}

@@ -92,16 +92,19 @@ func (c *Client) FollowRecord(ctx context.Context, s Stored, out chan<- Stored) 
 	}, func() {})
 }
 
-// WatchModels calls seen with the names of all models after each change of a rollout's record, until the context
-// ends; it returns the context's error.
-func (c *Client) WatchModels(ctx context.Context, seen func([]string)) error {
+// WatchModels calls seen with the names of all models after each change of a rollout's record, and again a little
+// later where seen returns an error, until the context ends; it returns the context's error.
+func (c *Client) WatchModels(ctx context.Context, seen func([]string) error) error {
 	follow(ctx, func(q *api.QueryOptions) (uint64, error) {
 		_, meta, err := c.api.KV().Keys(traffic.RolloutsPrefix, "", q)
-		return indexOf(meta), err
-	}, func() {
-		if models, err := c.Models(ctx); err == nil {
-			seen(models)
+		if err != nil {
+			return 0, err
 		}
-	})
+		models, err := c.Models(ctx)
+		if err != nil {
+			return 0, err
+		}
+		return indexOf(meta), seen(models)
+	}, func() {})
 	return context.Cause(ctx)
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/weirhq/weir/deployer/rollout"
@@ -47,6 +48,9 @@ type Controller struct {
 	Changed func(rollout.Record)
 	// Now is the clock; nil for time.Now.
 	Now func() time.Time
+
+	looked time.Time        // the time of the last look
+	did    []rollout.Action // what was done after it
 }
 
 const (
@@ -87,6 +91,9 @@ func (c *Controller) Drive(ctx context.Context, rec rollout.Record, takeover boo
 				return rec, nil
 			}
 		}
+		if errors.Is(err, ErrLost) {
+			return rec, err
+		}
 		if errors.Is(err, ErrConflict) { // an operator's request, most likely
 			if rec, err = c.reload(ctx, rec); err == nil {
 				continue
@@ -105,23 +112,32 @@ func (c *Controller) turn(ctx context.Context, rec rollout.Record, takeover bool
 		return rec, false, err
 	}
 	obs.Takeover = takeover
-	next, actions := rollout.Next(rec, obs, c.now())
+	c.looked = c.now()
+	next, actions := rollout.Next(rec, obs, c.looked)
 	if changed(rec, next) {
 		if err := c.World.Save(ctx, next); err != nil {
 			return rec, false, fmt.Errorf("store the record: %w", err)
 		}
 		c.tell(rec, next)
 	}
+	// What was done already and shows no effect yet is not done again before the next event or tick.
+	fresh := len(actions) > 0 && !slices.Equal(actions, c.did)
+	c.did = actions
 	for _, a := range actions {
+		if ctx.Err() != nil {
+			return next, false, nil
+		}
 		next, err = c.act(ctx, next, a)
+		if errors.Is(err, ErrLost) {
+			return next, false, err
+		}
 		if err != nil {
 			// The record is stored: only the act is to be tried again.
 			c.Log.Warn("act", "model", rec.Model, "rollout", rec.ID, "phase", next.Phase, "err", err)
 			return next, false, nil
 		}
 	}
-	return next, next.Phase != rec.Phase || next.Epoch != rec.Epoch || next.Committed != rec.Committed ||
-		len(actions) > 0, nil
+	return next, next.Phase != rec.Phase || next.Epoch != rec.Epoch || next.Committed != rec.Committed || fresh, nil
 }
 
 // reload takes up what somebody else wrote; on error the record as it was.
@@ -149,7 +165,7 @@ func (c *Controller) act(ctx context.Context, rec rollout.Record, a rollout.Acti
 // wait returns nil when it is time for the next look.
 func (c *Controller) wait(ctx context.Context, rec rollout.Record, woken <-chan struct{}, again bool, failed error) error {
 	limit := tick
-	if at := rollout.Wake(rec); !at.IsZero() {
+	if at := rollout.Wake(rec); at.After(c.looked) {
 		limit = min(limit, max(at.Sub(c.now()), 0))
 	}
 	switch {

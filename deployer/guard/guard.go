@@ -126,9 +126,10 @@ func (g *Guard) follow(ctx context.Context, s consul.Stored) (rollout.Record, er
 	var watching sync.WaitGroup
 	defer func() { cancel(); watching.Wait() }()
 	free := make(chan error, 1)
-	watching.Go(func() { free <- g.Consul.AwaitFree(ctx, s.Model) })
+	began := s
+	watching.Go(func() { free <- g.Consul.AwaitFree(ctx, began.Model) })
 	changes := make(chan consul.Stored)
-	watching.Go(func() { g.Consul.FollowRecord(ctx, s, changes) })
+	watching.Go(func() { g.Consul.FollowRecord(ctx, began, changes) })
 	for {
 		select {
 		case <-ctx.Done():
@@ -165,17 +166,19 @@ func (g *Guard) All(ctx context.Context) error {
 	var running sync.Map // model → true
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	return g.Consul.WatchModels(ctx, func(models []string) {
+	return g.Consul.WatchModels(ctx, func(models []string) error {
+		var unread error
 		for _, model := range models {
 			s, active, err := g.Consul.Active(ctx, model)
 			if err != nil {
 				g.Log.Warn("guard", "model", model, "err", err)
+				unread = err
 				continue
 			}
-			if _, busy := running.LoadOrStore(model, true); !active || busy {
-				if !busy {
-					running.Delete(model)
-				}
+			if !active {
+				continue
+			}
+			if _, busy := running.LoadOrStore(model, true); busy {
 				continue
 			}
 			wg.Go(func() {
@@ -183,6 +186,7 @@ func (g *Guard) All(ctx context.Context) error {
 				_, _ = g.Finish(ctx, model, s.ID) // its error is the context's end
 			})
 		}
+		return unread
 	})
 }
 

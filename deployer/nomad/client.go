@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/nomad/api"
 )
@@ -38,8 +40,11 @@ func New(addr string) (*Client, error) {
 }
 
 // Check returns an error that says what to do unless Nomad answers and has a leader.
-func (c *Client) Check() error {
-	leader, err := c.api.Status().Leader()
+func (c *Client) Check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	var leader string
+	_, err := c.api.Raw().Query("/v1/status/leader", &leader, read(ctx))
 	if err != nil {
 		return fmt.Errorf("reach Nomad: %w; set NOMAD_ADDR, or start the parts with `deployer dev`", err)
 	}
@@ -60,10 +65,22 @@ func notFound(err error) bool {
 // Refused says whether Nomad took the request and said no, as against not being reached, and what it said.
 func Refused(err error) (string, bool) {
 	var resp api.UnexpectedResponseError
-	if !errors.As(err, &resp) || resp.StatusCode() == 0 {
+	if !errors.As(err, &resp) || resp.StatusCode() == 0 || busy(resp) {
 		return "", false
 	}
 	return strings.Join(strings.Fields(resp.Body()), " "), true
+}
+
+// busy says whether the answer is that of servers which can't answer just now: Nomad says most things with a 500.
+func busy(resp api.UnexpectedResponseError) bool {
+	switch resp.StatusCode() {
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return slices.ContainsFunc([]string{
+		"No cluster leader", "leadership", "Not ready to serve", "no servers", "EOF", "i/o timeout",
+		"connection refused", "connection reset", "deadline exceeded",
+	}, func(s string) bool { return strings.Contains(resp.Body(), s) })
 }
 
 // Validate returns Nomad's objections to a job.

@@ -13,6 +13,7 @@ import (
 // View is one look at a model's job.
 type View struct {
 	Job    *api.Job // nil where there is none, or it is stopped
+	Index  uint64   // the job's modify index, also of a stopped one; 0 where there is none
 	State  rollout.Nomad
 	Canary Allocs // of the record's attempt
 	Stable Allocs // of the stable release
@@ -46,6 +47,7 @@ func (c *Client) Look(ctx context.Context, model, attempt, stable string) (View,
 	if err != nil {
 		return v, fmt.Errorf("read the allocations of job %q: %w", model, err)
 	}
+	v.Index = *job.JobModifyIndex
 	if job.Stop == nil || !*job.Stop {
 		v.Job = job
 		v.State = rollout.Nomad{
@@ -149,7 +151,8 @@ func (s *Allocs) add(a *api.AllocationListStub) {
 			s.Dead++
 		}
 	}
-	if s.Trouble == "" {
+	ended := a.ClientStatus == api.AllocClientStatusFailed || a.ClientStatus == api.AllocClientStatusLost
+	if s.Trouble == "" && (ended || a.DesiredStatus == api.AllocDesiredStatusRun) {
 		s.Trouble = Trouble(a.ID, a.ClientStatus, a.TaskStates)
 	}
 }

@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -9,6 +10,7 @@ import (
 // Before it moves traffic it looks at the side that it goes back to: where that has no healthy instance, it holds and
 // changes nothing until there is one.
 func (r *Record) aborting(obs Observation, now time.Time) []Action {
+	r.explain(obs, now)
 	if r.exposed(obs) {
 		if !r.First() && obs.Stable.Passing == 0 {
 			return r.needHuman(obs, now)
@@ -31,10 +33,27 @@ func (r *Record) aborting(obs Observation, now time.Time) []Action {
 	return r.jobBack(obs, now)
 }
 
+// explain adds to the reason what became known of the cause after the first sign of it: Consul misses an instance
+// before Nomad tells how its task ended.
+func (r *Record) explain(obs Observation, now time.Time) {
+	if r.Explained || obs.Canary.Trouble == "" || !obs.Nomad.Trial.Active() && obs.Canary.Dead == 0 {
+		return // nothing is known, or the canary's instances are being stopped
+	}
+	r.Explained = true
+	if !strings.Contains(r.Reason, obs.Canary.Trouble) {
+		r.Reason += ": " + obs.Canary.Trouble
+		r.log(now, obs.Canary.Trouble, "")
+	}
+}
+
 // exposed says whether the KV store still sends, or may still send, requests to the canary.
 func (r Record) exposed(obs Observation) bool {
 	t := obs.Traffic
-	return t.Canary != nil || t.Stable == r.Release || r.Weight > 0 || r.Cleared && t.Epoch < r.Epoch
+	if r.Stable == "" { // it had not begun
+		return false
+	}
+	// An epoch above that of stable was given to a canary key, or is about to be.
+	return t.Canary != nil || t.Stable == r.Release || r.Weight > 0 || t.Epoch < r.Epoch
 }
 
 func (r *Record) trafficBack(obs Observation, now time.Time) []Action {
@@ -73,12 +92,20 @@ func (r *Record) jobBack(obs Observation, now time.Time) []Action {
 	case n.Trial.Active():
 		return []Action{FailDeployment{Deployment: n.Trial.ID}}
 	case !n.Exists || n.Attempt != r.Attempt && n.Release != r.Stable:
-		r.finishBack(now, "")
+		r.finishBack(now, r.orphaned(obs))
 		return nil
 	case n.Release == r.Release && n.Attempt == r.Attempt:
 		return r.restore(n, now)
 	}
 	return r.seeThrough(obs, now)
+}
+
+// orphaned remarks that nobody serves any more: somebody else has taken the job away.
+func (r Record) orphaned(obs Observation) string {
+	if r.First() || r.Stable == "" || obs.Stable.Passing > 0 {
+		return ""
+	}
+	return "somebody else stopped or replaced the job, and no instance of " + r.Stable + " passes: register it again"
 }
 
 func (r *Record) restore(n Nomad, now time.Time) []Action {
@@ -97,6 +124,8 @@ func (r *Record) restore(n Nomad, now time.Time) []Action {
 func (r *Record) seeThrough(obs Observation, now time.Time) []Action {
 	d := obs.Nomad.Current
 	switch {
+	case obs.Nomad.Trial.ID != "" && d.Version < obs.Nomad.Version && r.patient(now):
+		return nil // Nomad's scheduler has yet to begin the rollback that it promised
 	case d.Release != r.Stable || !d.Active():
 		remark := ""
 		if d.Status == "failed" && d.Release == r.Stable {
@@ -108,6 +137,14 @@ func (r *Record) seeThrough(obs Observation, now time.Time) []Action {
 		return []Action{Promote{Deployment: d.ID}}
 	}
 	return nil
+}
+
+// patient waits for what Nomad does by itself within milliseconds, but not for ever.
+func (r *Record) patient(now time.Time) bool {
+	if r.Deadline.IsZero() {
+		r.Deadline = now.Add(time.Duration(r.Spec.Settle))
+	}
+	return !r.late(now)
 }
 
 func (r *Record) finishBack(now time.Time, remark string) {

@@ -20,6 +20,7 @@ func Next(rec Record, obs Observation, now time.Time) (Record, []Action) {
 	if obs.Takeover {
 		r.takeOver(obs, now)
 	}
+	r.followPromote(obs, now)
 	r.noteBlindness(obs, now)
 	return r.phaseStep(obs, now)
 }
@@ -34,7 +35,7 @@ func (r Record) phaseStep(obs Observation, now time.Time) (Record, []Action) {
 	case Verifying:
 		acts = r.verifying(obs, now)
 	case Shifting:
-		r.shifting(now)
+		r.shifting(obs, now)
 	case Settling:
 		acts = r.settling(obs, now)
 	case Baking:
@@ -54,7 +55,8 @@ func (r Record) phaseStep(obs Observation, now time.Time) (Record, []Action) {
 	return r, acts
 }
 
-// Wake returns when the record must be looked at again even if nothing happens; zero for never.
+// Wake returns when the record must be looked at again even if nothing happens; zero for never. A time that was past
+// at the last look is of no use any more: that look did what there was to do.
 func Wake(r Record) time.Time {
 	if !r.Blind.IsZero() {
 		blind := r.Blind.Add(time.Duration(r.Spec.Blind))
@@ -76,6 +78,7 @@ func (r Record) failure(obs Observation, now time.Time) string {
 		return ""
 	case Placing:
 		return r.nomadFailure(obs.Nomad)
+	case Verifying, Shifting, Settling, Baking, Judging, Watching, Promoting, Held:
 	}
 	if r.PromoteRefused != "" {
 		return "Nomad refused the promote: " + r.PromoteRefused
@@ -83,7 +86,7 @@ func (r Record) failure(obs Observation, now time.Time) string {
 	if why := r.nomadFailure(obs.Nomad); why != "" || obs.Nomad.Trial.Promoted {
 		return why
 	}
-	if !r.Blind.IsZero() && now.Sub(r.Blind) >= time.Duration(r.Spec.Blind) {
+	if phase.trafficked() && obs.Nomad.Down != "" && !r.Blind.IsZero() && now.Sub(r.Blind) >= time.Duration(r.Spec.Blind) {
 		return fmt.Sprintf("Nomad has been out of reach for %s", now.Sub(r.Blind).Round(time.Second))
 	}
 	return r.instanceFailure(obs)
@@ -94,6 +97,9 @@ func (r Record) nomadFailure(n Nomad) string {
 	case "failed":
 		return "Nomad failed the deployment: " + n.Trial.Reason
 	case "cancelled":
+		if n.Trial.Promoted {
+			return "" // superseded, but its instances are all that is left
+		}
 		return "Nomad cancelled the deployment: " + n.Trial.Reason
 	}
 	return ""
@@ -119,10 +125,23 @@ func trouble(s Side, what string) string {
 	return what + ": " + s.Trouble
 }
 
-// blank says that Consul shows nothing of either side while Nomad runs the canary: it lost its registrations
-// (after a restart or an election) and knows nothing, which is no reason to act.
+// blank says that Consul shows nothing of either side while Nomad runs the canary, or can't be asked: Consul lost its
+// registrations (after a restart or an election) and knows nothing, which is no reason to act.
 func blank(obs Observation) bool {
-	return obs.Canary.Passing == 0 && obs.Stable.Passing == 0 && obs.Stable.Critical == 0 && obs.Canary.Running > 0
+	return obs.Canary.Passing == 0 && obs.Stable.Passing == 0 && obs.Stable.Critical == 0 &&
+		(obs.Canary.Running > 0 || obs.Nomad.Down != "")
+}
+
+// followPromote commits when somebody promoted the deployment in Nomad by hand: the old instances are being stopped,
+// so that the only healthy way is forward.
+func (r *Record) followPromote(obs Observation, now time.Time) {
+	switch r.Phase {
+	case Verifying, Shifting, Settling, Baking, Judging, Watching, Held:
+		if obs.Nomad.Trial.Promoted {
+			r.enter(Promoting, now, 0, "somebody promoted the deployment in Nomad: the traffic follows")
+		}
+	case Pending, Placing, Promoting, Done, Aborting, RolledBack, NeedsHuman:
+	}
 }
 
 func (r *Record) abort(now time.Time, why string) {
@@ -142,10 +161,7 @@ func (r *Record) takeOver(obs Observation, now time.Time) {
 	case Settling, Baking, Judging, Watching:
 		r.enter(Shifting, now, 0, "a new guardian takes the step up again")
 	case Promoting:
-		if obs.Traffic.Stable != r.Release {
-			r.Committed = false
-			r.enter(Shifting, now, 0, "a new guardian takes the step up again, before the commit")
-		}
+		r.takeOverCommit(obs, now)
 	case Held:
 		r.takeOverHeld(obs, now)
 	case Pending, Verifying, Shifting, Aborting, NeedsHuman, Done, RolledBack:
@@ -153,8 +169,21 @@ func (r *Record) takeOver(obs Observation, now time.Time) {
 	}
 }
 
+func (r *Record) takeOverCommit(obs Observation, now time.Time) {
+	switch {
+	case obs.Traffic.Stable == r.Release:
+		r.log(now, "a new guardian goes on, after the commit", "")
+	case r.First() || obs.Nomad.Trial.Promoted:
+		r.Committed = false
+		r.log(now, "a new guardian goes on, before the commit", "")
+	default:
+		r.Committed = false
+		r.enter(Shifting, now, 0, "a new guardian takes the step up again, before the commit")
+	}
+}
+
 func (r *Record) takeOverHeld(obs Observation, now time.Time) {
-	if r.Weight == 0 {
+	if r.HeldFrom == Verifying {
 		r.log(now, "a new guardian holds on", "")
 		return
 	}

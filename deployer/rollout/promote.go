@@ -10,6 +10,9 @@ import (
 func (r *Record) promoting(obs Observation, now time.Time) []Action {
 	t := obs.Traffic
 	if !r.Committed {
+		if !r.mayCommit(obs, now) {
+			return nil
+		}
 		r.Committed = true
 		r.Epoch = r.nextEpoch(obs)
 		r.log(now, "commits: "+r.Release+" becomes stable", "")
@@ -29,7 +32,7 @@ func (r *Record) promoting(obs Observation, now time.Time) []Action {
 			return nil
 		}
 		return []Action{Promote{Deployment: d.ID}}
-	case d.Status == "successful":
+	case r.ended(obs.Nomad):
 		if !t.shows(fmt.Sprintf("%d/-", t.Epoch)) && !r.late(now) {
 			return nil // a moment for the ingresses to show it; traffic does not depend on it
 		}
@@ -38,6 +41,25 @@ func (r *Record) promoting(obs Observation, now time.Time) []Action {
 		r.enter(Done, now, 0, r.Release+" is stable")
 	}
 	return nil
+}
+
+// ended says whether Nomad has nothing left to do: the deployment was successful, or promoted and then superseded, or
+// it ended so long ago that Nomad has forgotten it.
+func (r Record) ended(n Nomad) bool {
+	d := n.Trial
+	return d.Status == "successful" || d.Status == "cancelled" && d.Promoted || d.ID == "" && n.Attempt == r.Attempt
+}
+
+// mayCommit looks a last time: not while Nomad or Consul know nothing, nor after somebody took the canary key away.
+// After a promote by hand there is no other way.
+func (r *Record) mayCommit(obs Observation, now time.Time) bool {
+	switch {
+	case obs.Nomad.Trial.Promoted:
+		return true
+	case obs.Nomad.Down != "" || blank(obs):
+		return false
+	}
+	return r.First() || !r.meddled(obs, now)
 }
 
 // takeRequests carries out what operators asked for, in order.
@@ -74,11 +96,11 @@ func (r *Record) take(q Request, obs Observation, now time.Time) string {
 		}
 		r.abort(now, fmt.Sprintf("reverted by %s%s", q.By, suffix(q.Why)))
 	case VerbWeights:
-		return r.takeWeight(q, now)
+		return r.takeWeight(q, obs, now)
 	case VerbPromote:
 		return r.takePromote(now)
 	case VerbFull:
-		r.Full, r.Manual = true, false
+		r.Full, r.Manual, r.BackToHold = true, false, false
 		if r.Phase.trafficked() || r.Phase == Held {
 			r.Step = len(r.Spec.Steps) - 1
 			r.enter(Shifting, now, 0, "goes to 100 % at once")
@@ -89,15 +111,15 @@ func (r *Record) take(q Request, obs Observation, now time.Time) string {
 	return ""
 }
 
-func (r *Record) takeWeight(q Request, now time.Time) string {
+func (r *Record) takeWeight(q Request, obs Observation, now time.Time) string {
 	if q.Weight < 0 || q.Weight > 100 {
 		return "want a weight from 0 to 100"
 	}
 	if !r.Phase.trafficked() && r.Phase != Held {
 		return "the canary is not up yet"
 	}
-	r.Manual = true
-	r.Epoch++
+	r.Manual, r.Full, r.BackToHold = true, false, false
+	r.Epoch = r.nextEpoch(obs)
 	r.Weight = q.Weight
 	r.enter(Settling, now, r.Spec.Settle, fmt.Sprintf("moves %d %% by hand", q.Weight))
 	return ""

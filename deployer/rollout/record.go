@@ -40,7 +40,10 @@ const (
 // Terminal says whether a phase is an end.
 func (p Phase) Terminal() bool { return p == Done || p == RolledBack }
 
-// Trafficked says whether the canary may have requests in this phase.
+// InStep says whether a phase is part of a step.
+func (p Phase) InStep() bool { return slices.Contains([]Phase{Shifting, Settling, Baking, Judging}, p) }
+
+// trafficked says whether the canary may have requests in this phase.
 func (p Phase) trafficked() bool {
 	return slices.Contains([]Phase{Shifting, Settling, Baking, Judging, Watching, Promoting}, p)
 }
@@ -120,6 +123,8 @@ type Record struct {
 	Blind time.Time `json:"blind,omitzero"`
 	// LastTick is when a bake was last looked at; time in which the weight was not served moves the deadline.
 	LastTick time.Time `json:"last_tick,omitzero"`
+	// Frozen is since when a bake has stood still for another reason than Nomad's.
+	Frozen time.Time `json:"frozen,omitzero"`
 	// HeldFrom is the phase that Held or NeedsHuman interrupts.
 	HeldFrom Phase `json:"held_from,omitempty"`
 	// BackToHold is set where a takeover writes the weight of a held rollout anew.
@@ -131,8 +136,10 @@ type Record struct {
 	// Full is set where an operator asked to skip all bakes.
 	Full bool `json:"full,omitempty"`
 	// Cleared is set once an abort has its epoch, Committed once stable names the canary's release.
-	Cleared   bool   `json:"cleared,omitempty"`
-	Committed bool   `json:"committed,omitempty"`
+	Cleared   bool `json:"cleared,omitempty"`
+	Committed bool `json:"committed,omitempty"`
+	// Explained is set once the reason has what Nomad or Consul say of the cause.
+	Explained bool   `json:"explained,omitempty"`
 	Reason    string `json:"reason,omitempty"` // why it went back or holds
 	// PromoteRefused is Nomad's answer to a promote that it did not accept.
 	PromoteRefused string          `json:"promote_refused,omitempty"`
@@ -157,7 +164,7 @@ func (r *Record) log(now time.Time, what, by string) {
 
 // enter moves the record to a phase, with a deadline unless it is zero.
 func (r *Record) enter(p Phase, now time.Time, limit Duration, what string) {
-	r.Phase, r.Since, r.Deadline, r.LastTick = p, now, time.Time{}, time.Time{}
+	r.Phase, r.Since, r.Deadline, r.LastTick, r.Frozen = p, now, time.Time{}, time.Time{}, time.Time{}
 	if limit > 0 {
 		r.Deadline = now.Add(time.Duration(limit))
 	}

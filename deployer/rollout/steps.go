@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -9,15 +10,7 @@ import (
 func (r *Record) pending(obs Observation, now time.Time) []Action {
 	t := obs.Traffic
 	if t.Stable == "" {
-		if obs.Nomad.Down != "" {
-			return nil
-		}
-		r.Epoch = r.nextEpoch(obs)
-		release := t.Adoptable
-		if release == "" {
-			release = None
-		}
-		return []Action{AdoptStable{Release: release, Epoch: r.Epoch}}
+		return r.adopt(obs, now)
 	}
 	r.Stable, r.Epoch = t.Stable, max(r.Epoch, t.Epoch)
 	if r.Stable == r.Release {
@@ -27,6 +20,29 @@ func (r *Record) pending(obs Observation, now time.Time) []Action {
 	}
 	r.enter(Placing, now, r.Spec.Place, fmt.Sprintf("places %d instances beside %s", r.Spec.Count, r.Stable))
 	return nil
+}
+
+// adopt writes down what serves without a record. Where the job should have instances and Consul shows none of them
+// passing, that may be Consul's fault: None would cut off what serves, so nothing is written.
+func (r *Record) adopt(obs Observation, now time.Time) []Action {
+	release, n := obs.Traffic.Adoptable, obs.Nomad
+	switch {
+	case n.Down != "":
+		return nil
+	case release != "":
+	case n.Exists && (n.Current.Active() || n.Current.Status == "successful"):
+		if now.Sub(r.Since) >= time.Duration(r.Spec.Place) {
+			r.abort(now, fmt.Sprintf("job %s runs without a record and none of its instances passes its checks: "+
+				"make it healthy, or stop it", r.Model))
+		}
+		return nil
+	default:
+		release = None
+	}
+	if r.Epoch <= obs.Traffic.Epoch { // the same again where the first write failed
+		r.Epoch = r.nextEpoch(obs)
+	}
+	return []Action{AdoptStable{Release: release, Epoch: r.Epoch}}
 }
 
 // placing registers the job and waits for all of the canary's instances.
@@ -70,11 +86,12 @@ func (r Record) placed(obs Observation) bool {
 // verifying is the last look before traffic.
 func (r *Record) verifying(obs Observation, now time.Time) []Action {
 	switch {
+	case obs.Nomad.Down != "":
 	case r.First():
 		r.enter(Promoting, now, 0, "a first release: no traffic to move")
 	case obs.Nomad.Trial.Canaries == 0:
 		r.abort(now, "the job's deployment has no canaries: set canary in its update block to its count")
-	case r.Spec.ManualStart:
+	case r.Spec.ManualStart && !r.Full:
 		r.hold(now, Verifying, "an operator must promote before the first request")
 	default:
 		r.enter(Shifting, now, 0, "verified")
@@ -88,11 +105,11 @@ func (r *Record) hold(now time.Time, from Phase, why string) {
 }
 
 // shifting fixes the weight and its epoch in the record; settling writes them.
-func (r *Record) shifting(now time.Time) {
+func (r *Record) shifting(obs Observation, now time.Time) {
 	if r.Full {
 		r.Step = len(r.Spec.Steps) - 1
 	}
-	r.Epoch++
+	r.Epoch = r.nextEpoch(obs)
 	if !r.Manual {
 		r.Weight = r.Spec.Steps[r.Step].Weight
 	}
@@ -148,10 +165,7 @@ func served(obs Observation) string {
 func (r *Record) assertCanary(obs Observation) []Action {
 	c := obs.Traffic.Canary
 	want := SetCanary{Release: r.Release, Weight: r.Weight, Epoch: r.Epoch}
-	switch {
-	case c == nil && r.Weight == 0:
-		return nil
-	case c != nil && c.Mine && c.Release == want.Release && c.Weight == want.Weight && c.Epoch == want.Epoch:
+	if c != nil && *c == (CanaryKey{Release: want.Release, Weight: want.Weight, Epoch: want.Epoch, Mine: true}) {
 		return nil
 	}
 	return []Action{want}
@@ -169,24 +183,50 @@ func (r *Record) baking(obs Observation, now time.Time, then Phase, what string)
 	if r.meddled(obs, now) {
 		return
 	}
-	if !r.effective(obs) || obs.Nomad.Down != "" || blank(obs) {
-		r.freeze(obs, now)
+	if why := r.unsure(obs); why != "" {
+		r.freeze(why, now)
 		return
 	}
 	if !r.LastTick.IsZero() {
 		r.Deadline = r.Deadline.Add(now.Sub(r.LastTick))
-		r.LastTick = time.Time{}
+		r.LastTick, r.Frozen = time.Time{}, time.Time{}
+		r.log(now, "the bake goes on", "")
 	}
 	if r.late(now) {
-		r.Baked = Duration(now.Sub(r.Since).Round(time.Millisecond))
+		r.Baked = r.bakedFor(now)
 		r.enter(then, now, 0, what)
 	}
+}
+
+// unsure says why this moment does not count as baked; "" if it does. While Nomad can't be asked its own budget runs.
+func (r Record) unsure(obs Observation) string {
+	switch {
+	case obs.Nomad.Down != "":
+		return blindWords
+	case !r.effective(obs):
+		return fmt.Sprintf("not every ingress serves epoch %s: %s", r.served(obs), served(obs))
+	case blank(obs):
+		return "Consul shows no instance of either side"
+	}
+	return ""
+}
+
+const blindWords = "Nomad is out of reach"
+
+// bakedFor is how long the weight was served: the time since the bake began without that by which its end was moved.
+func (r Record) bakedFor(now time.Time) Duration {
+	bake := r.Spec.Watch
+	if r.Phase == Baking {
+		bake = r.Spec.Steps[r.Step].Bake
+	}
+	moved := max(r.Deadline.Sub(r.Since)-time.Duration(bake), 0)
+	return Duration((now.Sub(r.Since) - moved).Round(time.Millisecond))
 }
 
 // meddled goes back when somebody else deleted or changed the canary key: that is how a person stops a rollout when
 // all else fails.
 func (r *Record) meddled(obs Observation, now time.Time) bool {
-	if c := obs.Traffic.Canary; c != nil && c.Mine && c.Epoch == r.Epoch && c.Weight == r.Weight {
+	if r.assertCanary(obs) == nil {
 		return false
 	}
 	r.abort(now, "the canary key was deleted or changed by somebody else")
@@ -200,26 +240,29 @@ func (r *Record) held(obs Observation, now time.Time) {
 	}
 }
 
-func (r *Record) freeze(obs Observation, now time.Time) {
+// freeze keeps a bake from ending. What it waits for has as long as a new weight has to settle, in one go.
+func (r *Record) freeze(why string, now time.Time) {
 	if r.LastTick.IsZero() {
 		r.LastTick = now
-		r.log(now, "the bake stands still: "+served(obs), "")
+		r.log(now, "the bake stands still: "+why, "")
 	}
 	if now.Sub(r.LastTick) >= time.Second {
 		r.Deadline = r.Deadline.Add(now.Sub(r.LastTick))
 		r.LastTick = now
 	}
-	if obs.Nomad.Down == "" && now.Sub(r.lastEvent()) > time.Duration(r.Spec.Settle) {
-		r.abort(now, fmt.Sprintf("an ingress has not served epoch %s for %s: %s",
-			r.served(obs), time.Duration(r.Spec.Settle), served(obs)))
+	switch {
+	case why == blindWords:
+		r.Frozen = time.Time{}
+	case r.Frozen.IsZero():
+		r.Frozen = now
+	case now.Sub(r.Frozen) >= time.Duration(r.Spec.Settle):
+		r.abort(now, fmt.Sprintf("the bake stood still for %s: %s", time.Duration(r.Spec.Settle), why))
 	}
 }
 
-func (r Record) lastEvent() time.Time { return r.Events[len(r.Events)-1].At }
-
 // judging gives the step's verdict. The kill-switch has been asked already: what is left is that the evidence exists.
 func (r *Record) judging(obs Observation, now time.Time) {
-	r.Verdicts = append(r.Verdicts[:len(r.Verdicts):len(r.Verdicts)], Verdict{
+	r.Verdicts = append(slices.Clip(r.Verdicts), Verdict{
 		Step: r.Step, Weight: r.Weight, Epoch: r.Epoch, Outcome: Pass, At: now,
 		Evidence: fmt.Sprintf("health: %d of %d instances passing, weight served by %d ingresses for %s",
 			obs.Canary.Passing, r.Spec.Count, len(obs.Traffic.Served), time.Duration(r.Baked)),

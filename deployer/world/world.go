@@ -121,10 +121,7 @@ func (w *World) lookAtNomad(ctx context.Context, rec rollout.Record, obs *rollou
 		obs.Nomad.Down = err.Error()
 		return
 	}
-	w.modifyIndex, w.jobVersion = 0, view.State.Version
-	if view.Job != nil {
-		w.modifyIndex = *view.Job.JobModifyIndex
-	}
+	w.modifyIndex, w.jobVersion = view.Index, view.State.Version
 	obs.Nomad = view.State
 	obs.Canary = rollout.Side{Running: view.Canary.Running, Dead: view.Canary.Dead, Trouble: view.Canary.Trouble}
 	obs.Stable = rollout.Side{Running: view.Stable.Running, Dead: view.Stable.Dead, Trouble: view.Stable.Trouble}

@@ -1,0 +1,209 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weirhq/weir/deployer/consul"
+	"github.com/weirhq/weir/deployer/deploy"
+	"github.com/weirhq/weir/deployer/guard"
+	"github.com/weirhq/weir/deployer/rollout"
+	"github.com/weirhq/weir/internal/traffic"
+)
+
+func (a *app) promote() *cobra.Command {
+	var full bool
+	var why string
+	cmd := &cobra.Command{
+		Use:   "promote MODEL",
+		Short: "Let the rollout under way go on: past a gate, or to its next step at once",
+		Long: `Lets the rollout of the model go on: past a manual gate, after a weight set by hand, or, while it bakes, to the next
+step at once. With --full it goes to 100 % and commits without baking. The kill-switch stays on.`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, given []string) error {
+			verb := rollout.VerbPromote
+			if full {
+				verb = rollout.VerbFull
+			}
+			return a.ask(cmd.Context(), given[0], rollout.Request{Verb: verb, Why: why})
+		},
+	}
+	cmd.Flags().BoolVar(&full, "full", false, "go to 100 % at once and commit")
+	cmd.Flags().StringVar(&why, "why", "", "reason, for the record")
+	return cmd
+}
+
+func (a *app) weights() *cobra.Command {
+	var why string
+	cmd := &cobra.Command{
+		Use:   "weights MODEL [PERCENT]",
+		Short: "Show the canary's share of the requests, or set it by hand and hold there",
+		Long: `Without PERCENT it shows what is written and what each ingress serves. With PERCENT it sets the canary's share by
+hand, for emergencies; the rollout then holds there until 'deployer promote' or 'deployer revert'.`,
+		Args: args(cobra.RangeArgs(1, 2)),
+		RunE: func(cmd *cobra.Command, given []string) error {
+			if len(given) == 1 {
+				return a.showStatus(cmd.Context(), given[:1])
+			}
+			w, err := strconv.Atoi(strings.TrimSuffix(given[1], "%"))
+			if err != nil || w < 0 || w > 100 {
+				return usage("percent %q: want a whole number from 0 to 100", given[1])
+			}
+			return a.ask(cmd.Context(), given[0], rollout.Request{Verb: rollout.VerbWeights, Weight: w, Why: why})
+		},
+	}
+	cmd.Flags().StringVar(&why, "why", "", "reason, for the record")
+	return cmd
+}
+
+func (a *app) revert() *cobra.Command {
+	var why string
+	cmd := &cobra.Command{
+		Use:   "revert MODEL",
+		Short: "Take the rollout under way back, or else go back to the release before the stable one",
+		Args:  args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, given []string) error {
+			err := a.ask(cmd.Context(), given[0], rollout.Request{Verb: rollout.VerbRevert, Why: why})
+			var code *codeError
+			switch {
+			case errors.Is(err, guard.ErrNone):
+				return a.previous(cmd.Context(), given[0])
+			case errors.As(err, &code) && code.code == exitRolledBack:
+				return nil // as asked
+			}
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&why, "why", "", "reason, for the record")
+	return cmd
+}
+
+// ask leaves a request with the rollout under way and sees what comes of it: to the rollout's end, or until it holds
+// under a guardian that is not this process.
+func (a *app) ask(ctx context.Context, model string, q rollout.Request) error {
+	if err := traffic.CheckModel(model); err != nil {
+		return &codeError{exitUsage, err}
+	}
+	n, c, err := a.clients(ctx)
+	if err != nil {
+		return err
+	}
+	g := &guard.Guard{Nomad: n, Consul: c, Log: a.log()}
+	q.By, q.At = whoami(), time.Now()
+	rec, err := g.Ask(ctx, model, q)
+	if errors.Is(err, guard.ErrNone) {
+		return fmt.Errorf("%w: `deployer history %s` shows the past ones", err, model)
+	}
+	if err != nil {
+		return err
+	}
+	return a.see(ctx, g, rec, q)
+}
+
+var errHeldElsewhere = errors.New("held")
+
+// see follows the rollout, printing what comes after the request.
+func (a *app) see(ctx context.Context, g *guard.Guard, rec rollout.Record, q rollout.Request) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		select {
+		case <-a.signals:
+			stop(errors.New("stopped watching; the request stays"))
+		case <-done:
+		}
+	}()
+	p := &printer{app: a, model: rec.Model}
+	if n := len(rec.Events); n > 0 {
+		p.last, p.held = rec.Events[n-1].At, rec.Phase == rollout.Held
+	}
+	g.Changed = func(rec rollout.Record, mine bool) {
+		p.show(rec, mine)
+		taken := len(rec.Requests) == 0
+		if taken && !mine && rec.Phase == rollout.Held {
+			stop(&codeError{exitHeld, fmt.Errorf("%w: %s", errHeldElsewhere, rec.Reason)})
+		}
+	}
+	end, err := g.Finish(ctx, rec.Model, rec.ID)
+	if errors.Is(err, errHeldElsewhere) && q.Verb == rollout.VerbWeights {
+		return nil // that is what was asked for
+	}
+	if err == nil && a.format == "json" {
+		err = a.printJSON(end)
+	}
+	return ended(end, err)
+}
+
+// previous rolls out the release that was stable before, in one switch.
+func (a *app) previous(ctx context.Context, model string) error {
+	n, c, err := a.clients(ctx)
+	if err != nil {
+		return err
+	}
+	keys, err := c.Traffic(ctx, model)
+	if err != nil {
+		return err
+	}
+	if keys.Stable == nil || keys.Stable.Previous == "" || keys.Stable.Previous == traffic.NoRelease {
+		return fmt.Errorf("revert %s: no release before the stable one is recorded; deploy the one you want", model)
+	}
+	job, err := n.SpecOf(ctx, model, keys.Stable.Previous)
+	if err != nil {
+		return err
+	}
+	if job == nil {
+		return fmt.Errorf("revert %s: Nomad has no version of %s left; deploy it from its model file",
+			model, keys.Stable.Previous)
+	}
+	spec, err := rollout.NewSpec(rollout.StrategyBlueGreen, nil, 0, 0)
+	if err != nil {
+		return err
+	}
+	rec, err := deploy.Fill(deploy.Blank(model, whoami()), job, spec)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.errs, "goes back from %s to %s\n", keys.Stable.Release, rec.Release)
+	g := &guard.Guard{Nomad: n, Consul: c, Log: a.log()}
+	return a.guarded(ctx, g, model, func(ctx context.Context) (rollout.Record, error) {
+		return a.begin(ctx, g, c, rec)
+	})
+}
+
+func (a *app) guard() *cobra.Command {
+	return &cobra.Command{
+		Use:   "guard",
+		Short: "Guard all rollouts: take over each that has lost its guardian, until stopped",
+		Args:  args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a.verbose = true
+			ctx, stop := context.WithCancel(cmd.Context())
+			defer stop()
+			go func() {
+				<-a.signals
+				stop()
+			}()
+			n, err := a.nomad()
+			if err != nil {
+				return err
+			}
+			c, err := consul.New(a.consulURL)
+			if err != nil {
+				return err
+			}
+			g := &guard.Guard{Nomad: n, Consul: c, Log: a.log()}
+			if err := g.All(ctx); !errors.Is(err, context.Canceled) {
+				return err
+			}
+			return nil
+		},
+	}
+}

@@ -1,0 +1,85 @@
+package rollout
+
+import (
+	"slices"
+)
+
+// checkRecord checks the step from one record to the next.
+func (w *world) checkRecord(was, next Record) {
+	w.t.Helper()
+	switch {
+	case was.Phase.Terminal() && next.Phase != was.Phase:
+		w.t.Fatalf("%s became %s", was.Phase, next.Phase)
+	case next.Weight < 0 || next.Weight > 100:
+		w.t.Fatalf("weight %d", next.Weight)
+	case next.Epoch < was.Epoch:
+		w.t.Fatalf("epoch went from %d to %d", was.Epoch, next.Epoch)
+	case next.Weight > was.Weight && back(was.Phase):
+		w.t.Fatalf("weight rose from %d to %d in phase %s", was.Weight, next.Weight, was.Phase)
+	case back(was.Phase) && !back(next.Phase):
+		w.t.Fatalf("%s became %s", was.Phase, next.Phase)
+	case next.Weight > was.Weight && next.Step > 0 && !w.operator && !passed(next, next.Step-1):
+		w.t.Fatalf("weight rose from %d to %d without a verdict for step %d", was.Weight, next.Weight, next.Step)
+	case next.Phase == Held && next.Reason == "", next.Phase == RolledBack && next.Reason == "":
+		w.t.Fatalf("%s without a reason", next.Phase)
+	}
+}
+
+func back(p Phase) bool { return p == Aborting || p == NeedsHuman || p == RolledBack }
+
+func passed(r Record, step int) bool {
+	return slices.ContainsFunc(r.Verdicts, func(v Verdict) bool { return v.Step == step && v.Outcome == Pass })
+}
+
+// checkAct checks what must never be done.
+func (w *world) checkAct(a Action) {
+	w.t.Helper()
+	switch a := a.(type) {
+	case AdoptStable:
+		w.checkEpoch(a.Epoch)
+	case SetStable:
+		w.checkEpoch(a.Epoch)
+	case SetCanary:
+		if back(w.rec.Phase) || w.rec.Phase.Terminal() {
+			w.t.Fatalf("the canary key is written in phase %s", w.rec.Phase)
+		}
+		if a.Epoch != w.topEpoch || w.canary != nil { // the same again where somebody took it away is no change
+			w.checkEpoch(a.Epoch)
+		}
+	case Promote:
+		w.checkPromote(w.find(a.Deployment))
+	case FailDeployment:
+		for i, in := range w.ingresses {
+			if in.canary == w.rec.Release || in.stable == w.rec.Release && !in.lost {
+				w.t.Fatalf("deployment is failed while ingress %d sends requests to the canary", i)
+			}
+		}
+	case Register, RestoreJob, StopJob:
+	}
+}
+
+func (w *world) checkEpoch(e uint64) {
+	w.t.Helper()
+	if e <= w.topEpoch {
+		w.t.Fatalf("epoch %d is written after %d", e, w.topEpoch)
+	}
+}
+
+func (w *world) checkPromote(d *deployment) {
+	w.t.Helper()
+	if w.stable != d.Release || w.canary != nil {
+		w.t.Fatalf("the deployment of %s is promoted while stable is %s, canary %v", d.Release, w.stable, w.canary)
+	}
+	for i, in := range w.ingresses {
+		if !in.lost && (in.stable != d.Release || in.canary != "") {
+			w.t.Fatalf("the deployment of %s is promoted while ingress %d serves %s and %q", d.Release, i, in.stable,
+				in.canary)
+		}
+		if in.lost && in.canary != "" {
+			w.t.Fatalf("the deployment is promoted while lost ingress %d may serve %s", i, in.canary)
+		}
+	}
+	if len(w.of(d.Release)) == 0 {
+		w.t.Fatalf("a deployment without instances is promoted")
+	}
+}

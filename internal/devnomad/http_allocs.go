@@ -1,0 +1,192 @@
+package devnomad
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+)
+
+func (a *Agent) allocRoutes() map[string]methods {
+	get, put := http.MethodGet, http.MethodPut
+	return map[string]methods{
+		"/v1/allocations":                    {get: a.read(listAllocs)},
+		"/v1/allocation/{id}":                {get: a.read(getAlloc)},
+		"/v1/allocation/{id}/services":       {get: a.read(noServices)},
+		"/v1/allocation/{id}/checks":         {get: plain(a.allocChecks)},
+		"/v1/allocation/{id}/stop":           {put: a.act(a.stopAllocByHand)},
+		"/v1/client/allocation/{id}/checks":  {get: plain(a.allocChecks)},
+		"/v1/client/allocation/{id}/stats":   {get: plain(a.allocStats)},
+		"/v1/client/allocation/{id}/restart": {put: plain(a.restartAlloc)},
+		"/v1/client/allocation/{id}/signal":  {put: plain(a.signalAlloc)},
+		"/v1/client/fs/logs/{id}":            {get: a.logs},
+		"/v1/evaluations":                    {get: a.read(listEvals)},
+		"/v1/evaluation/{id}":                {get: a.read(getEval)},
+		"/v1/evaluation/{id}/allocations":    {get: a.read(evalAllocs)},
+	}
+}
+
+// idPrefix reads ?prefix= of a table with UUIDs.
+func idPrefix(r *http.Request) (string, error) {
+	prefix := r.URL.Query().Get("prefix")
+	if len(prefix) > 36 {
+		return "", fmt.Errorf("index error: Invalid UUID length. UUID have 36 characters; got %d", len(prefix))
+	}
+	digits := strings.ReplaceAll(prefix, "-", "")
+	if _, err := hex.DecodeString(digits[:len(digits)/2*2]); err != nil {
+		return "", fmt.Errorf("index error: Invalid UUID: %w", err)
+	}
+	return prefix, nil
+}
+
+func listAllocs(r *http.Request) query {
+	return func(s *store) (any, uint64, error) {
+		prefix, err := idPrefix(r)
+		if err != nil {
+			return nil, 0, err
+		}
+		keep := func(a *api.Allocation) bool { return strings.HasPrefix(a.ID, prefix) }
+		return stubs(sorted(s.allocs, keep, compareAllocs)), s.tables["allocs"], nil
+	}
+}
+
+func getAlloc(r *http.Request) query {
+	return func(s *store) (any, uint64, error) {
+		id := r.PathValue("id")
+		if len(id) != 36 {
+			return nil, 0, errors.New("alloc lookup failed: index error: UUID must be 36 characters")
+		}
+		alloc := s.allocs[id]
+		if alloc == nil {
+			return nil, s.tables["allocs"], notFound("alloc not found")
+		}
+		return allocDoc(alloc, true), alloc.ModifyIndex, nil
+	}
+}
+
+func listEvals(r *http.Request) query {
+	return func(s *store) (any, uint64, error) {
+		prefix, err := idPrefix(r)
+		if err != nil {
+			return nil, 0, err
+		}
+		job := r.URL.Query().Get("job")
+		keep := func(e *evaluation) bool { return strings.HasPrefix(e.ID, prefix) && (job == "" || job == e.JobID) }
+		return sorted(s.evals, keep, compareEvals), s.tables["evals"], nil
+	}
+}
+
+func getEval(r *http.Request) query {
+	return func(s *store) (any, uint64, error) {
+		id := r.PathValue("id")
+		if len(id) != 36 {
+			return nil, 0, errors.New("eval lookup failed: index error: UUID must be 36 characters")
+		}
+		e := s.evals[id]
+		if e == nil {
+			return nil, s.tables["evals"], notFound("eval not found")
+		}
+		return e, e.ModifyIndex, nil
+	}
+}
+
+func evalAllocs(r *http.Request) query {
+	return func(s *store) (any, uint64, error) {
+		keep := func(a *api.Allocation) bool { return a.EvalID == r.PathValue("id") }
+		return stubs(sorted(s.allocs, keep, compareAllocs)), s.tables["allocs"], nil
+	}
+}
+
+// stopAllocByHand has an allocation replaced by another.
+func (a *Agent) stopAllocByHand(r *http.Request) (any, uint64, error) {
+	evalID := ""
+	index, err := a.write("AllocationUpdateDesiredStatus", func(tx *txn) error {
+		alloc := tx.allocs[r.PathValue("id")]
+		if alloc == nil {
+			return notFound("allocation not found")
+		}
+		job := tx.jobs[alloc.JobID]
+		if job == nil {
+			job = alloc.Job
+		}
+		leaving := *alloc
+		leaving.DesiredTransition.Migrate = new(true)
+		tx.putAlloc(&leaving)
+		e := newEval(job, byAllocStop, "pending")
+		tx.putEval(e)
+		evalID = e.ID
+		return nil
+	})
+	return map[string]any{"EvalID": evalID, "Index": index}, index, err
+}
+
+func (a *Agent) known(id string) (*api.Allocation, error) {
+	var alloc *api.Allocation
+	a.store.read(func() { alloc = a.store.allocs[id] })
+	if alloc == nil {
+		return nil, notFound(fmt.Sprintf("Unknown allocation %q", id))
+	}
+	return alloc, nil
+}
+
+// allocChecks answers for checks of Nomad's own provider: there are none, Consul has them.
+func (a *Agent) allocChecks(r *http.Request) (any, error) {
+	if _, err := a.known(r.PathValue("id")); err != nil {
+		return nil, err
+	}
+	return map[string]any{}, nil
+}
+
+// allocStats answers with zeros: the agent measures nothing.
+func (a *Agent) allocStats(r *http.Request) (any, error) {
+	alloc, err := a.known(r.PathValue("id"))
+	if err != nil {
+		return nil, err
+	}
+	usage := &api.ResourceUsage{MemoryStats: &api.MemoryStats{}, CpuStats: &api.CpuStats{}, DeviceStats: []*api.DeviceGroupStats{}}
+	now := time.Now().UnixNano()
+	out := api.AllocResourceUsage{ResourceUsage: usage, Tasks: map[string]*api.TaskResourceUsage{}, Timestamp: now}
+	for name := range alloc.TaskStates {
+		out.Tasks[name] = &api.TaskResourceUsage{ResourceUsage: usage, Timestamp: now, Pids: map[string]*api.ResourceUsage{}}
+	}
+	return out, nil
+}
+
+func (a *Agent) restartAlloc(r *http.Request) (any, error) {
+	var in struct {
+		TaskName string
+		AllTasks bool
+	}
+	if r.ContentLength != 0 {
+		if err := decode(r, &in); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := a.known(r.PathValue("id")); err != nil {
+		return nil, err
+	}
+	if err := a.client.Restart(r.PathValue("id"), in.TaskName); err != nil {
+		return nil, err
+	}
+	return map[string]uint64{"Index": 0}, nil
+}
+
+func (a *Agent) signalAlloc(r *http.Request) (any, error) {
+	var in struct {
+		Signal, Task string
+	}
+	if err := decode(r, &in); err != nil {
+		return nil, err
+	}
+	if _, err := a.known(r.PathValue("id")); err != nil {
+		return nil, err
+	}
+	if err := a.client.Signal(r.PathValue("id"), in.Task, in.Signal); err != nil {
+		return nil, err
+	}
+	return map[string]uint64{"Index": 0}, nil
+}

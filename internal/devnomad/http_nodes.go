@@ -1,0 +1,106 @@
+package devnomad
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/hashicorp/nomad/api"
+)
+
+func (a *Agent) nodeRoutes() map[string]methods {
+	get, put := http.MethodGet, http.MethodPut
+	return map[string]methods{
+		"/v1/nodes":                 {get: a.read(listNodes)},
+		"/v1/node/{id}":             {get: a.read(getNode)},
+		"/v1/node/{id}/allocations": {get: a.read(nodeAllocs)},
+		"/v1/node/{id}/drain":       {put: a.act(a.drainNode)},
+		"/v1/node/{id}/eligibility": {put: a.act(a.nodeEligibility)},
+		"/v1/node/{id}/evaluate":    {put: a.act(a.evaluateNode)},
+	}
+}
+
+func listNodes(r *http.Request) query {
+	prefix := r.URL.Query().Get("prefix")
+	return func(s *store) (any, uint64, error) {
+		out := []nodeStub{}
+		if n := s.node; strings.HasPrefix(n.ID, prefix) {
+			host, _, _ := strings.Cut(n.HTTPAddr, ":")
+			out = append(out, nodeStub{NodeListStub: api.NodeListStub{
+				Address: host, ID: n.ID, Datacenter: n.Datacenter, Name: n.Name, NodeClass: n.NodeClass, NodePool: n.NodePool,
+				Version: version, Drain: n.Drain, SchedulingEligibility: n.SchedulingEligibility, Status: n.Status,
+				StatusDescription: n.StatusDescription, Drivers: n.Drivers, LastDrain: n.LastDrain,
+				CreateIndex: n.CreateIndex, ModifyIndex: n.ModifyIndex,
+			}})
+		}
+		return out, s.tables["nodes"], nil
+	}
+}
+
+func getNode(r *http.Request) query {
+	return func(s *store) (any, uint64, error) {
+		id := r.PathValue("id")
+		if len(id) != 36 {
+			return nil, 0, errors.New("node lookup failed: index error: UUID must be 36 characters")
+		}
+		if s.node.ID != id {
+			return nil, s.tables["nodes"], notFound("node not found")
+		}
+		return nodeDoc(s), s.node.ModifyIndex, nil
+	}
+}
+
+func nodeAllocs(r *http.Request) query {
+	return func(s *store) (any, uint64, error) {
+		docs := []any{}
+		for _, a := range sorted(s.allocs, func(a *api.Allocation) bool { return a.NodeID == r.PathValue("id") }, compareAllocs) {
+			docs = append(docs, allocDoc(a, true))
+		}
+		return docs, s.tables["allocs"], nil
+	}
+}
+
+// nodeVerb changes the node and answers with the evaluations that follow.
+func (a *Agent) nodeVerb(r *http.Request, kind string, do func(*txn) []string) (any, uint64, error) {
+	evals, index := []string{}, uint64(0)
+	_, err := a.write(kind, func(tx *txn) error {
+		if tx.node.ID != r.PathValue("id") {
+			return notFound("node not found")
+		}
+		evals, index = append(evals, do(tx)...), tx.index
+		return nil
+	})
+	return map[string]any{"EvalIDs": evals, "EvalCreateIndex": index, "NodeModifyIndex": index, "Index": index}, index, err
+}
+
+func (a *Agent) drainNode(r *http.Request) (any, uint64, error) {
+	var in api.NodeUpdateDrainRequest
+	if err := decode(r, &in); err != nil {
+		return nil, 0, err
+	}
+	return a.nodeVerb(r, "NodeDrain", func(tx *txn) []string { return tx.drain(in.DrainSpec, in.MarkEligible) })
+}
+
+func (a *Agent) nodeEligibility(r *http.Request) (any, uint64, error) {
+	var in struct{ Eligibility string }
+	if err := decode(r, &in); err != nil {
+		return nil, 0, err
+	}
+	if in.Eligibility != api.NodeSchedulingEligible && in.Eligibility != api.NodeSchedulingIneligible {
+		return nil, 0, badRequest("invalid scheduling eligibility " + in.Eligibility)
+	}
+	return a.nodeVerb(r, "NodeEligibility", func(tx *txn) []string {
+		tx.setEligibility(in.Eligibility)
+		return nil
+	})
+}
+
+func (a *Agent) evaluateNode(r *http.Request) (any, uint64, error) {
+	return a.nodeVerb(r, "NodeEvaluate", func(tx *txn) []string {
+		jobs := map[string]bool{}
+		for _, alloc := range tx.allocs {
+			jobs[alloc.JobID] = true
+		}
+		return tx.evaluateAll(jobs, byNode)
+	})
+}

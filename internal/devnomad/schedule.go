@@ -1,0 +1,254 @@
+package devnomad
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+)
+
+// scheduleNext processes the oldest evaluation that is due: it plans, applies the plan in one write, and completes the
+// evaluation in the next, as Nomad does. It reports whether there was one, and when the next falls due.
+func (a *Agent) scheduleNext() (worked bool, next time.Time) {
+	var eval *evaluation
+	a.store.read(func() { eval, next = a.store.dueEval() })
+	if eval == nil {
+		return false, next
+	}
+	var applied applied
+	_, _ = a.store.write("PlanResult", func(tx *txn) error {
+		applied = tx.applyPlan(eval)
+		return nil
+	})
+	_, _ = a.store.write("EvaluationUpdated", func(tx *txn) error {
+		tx.completeEval(eval, applied)
+		return nil
+	})
+	return true, next
+}
+
+// dueEval returns the oldest pending evaluation that is due, else when the first will be.
+func (s *store) dueEval() (*evaluation, time.Time) {
+	var due *evaluation
+	var next time.Time
+	for _, e := range s.evals {
+		switch {
+		case e.Status != "pending":
+		case e.WaitUntil != nil && e.WaitUntil.After(s.now()):
+			if next.IsZero() || e.WaitUntil.Before(next) {
+				next = *e.WaitUntil
+			}
+		case due == nil || e.CreateIndex < due.CreateIndex:
+			due = e
+		}
+	}
+	return due, next
+}
+
+// applied is what has become of a plan.
+type applied struct {
+	deployment string
+	queued     map[string]int
+	failed     map[string]*api.AllocationMetric
+	snapshot   uint64
+}
+
+// applyPlan makes a plan for the job of an evaluation and puts it into effect.
+func (tx *txn) applyPlan(eval *evaluation) applied {
+	done := applied{snapshot: tx.store.index, queued: map[string]int{}, failed: map[string]*api.AllocationMetric{}}
+	job := tx.jobs[eval.JobID]
+	p := tx.planWith(job, eval.JobID, eval.ID, eval.Priority)
+	for _, e := range p.ended {
+		tx.endDeployment(e.id, e.status, e.description)
+	}
+	if p.created != nil {
+		tx.putDeployment(p.created)
+	}
+	if p.deployment != nil {
+		done.deployment = p.deployment.ID
+	} else {
+		done.deployment = eval.DeploymentID
+	}
+	for _, s := range p.stop {
+		tx.stopAlloc(s.alloc, s.why)
+	}
+	for _, old := range p.inplace {
+		tx.moveInPlace(old, job, p.deployment)
+	}
+	for _, pl := range p.place {
+		tx.placeAlloc(pl, job, p.deployment, eval.ID, &done)
+	}
+	tx.scheduleLater(p.later, job, eval)
+	return done
+}
+
+// planWith works out what a job needs, with batch and system jobs brought to the same form.
+func (tx *txn) planWith(job *api.Job, jobID, evalID string, priority int) plan {
+	d := tx.latestDeployment(jobID)
+	if d != nil {
+		d = d.clone()
+	}
+	return reconcile(desired{
+		job: onOneNode(job), allocs: tx.jobAllocs(jobID), deployment: d, evalID: evalID, priority: priority, now: tx.now,
+	})
+}
+
+// onOneNode turns a system job into one that wants one allocation, on the one node there is, replaced all at once.
+func onOneNode(job *api.Job) *api.Job {
+	if job == nil || (val(job.Type) != api.JobTypeSystem && val(job.Type) != api.JobTypeSysbatch) {
+		return job
+	}
+	one := *job
+	one.TaskGroups = nil
+	for _, g := range job.TaskGroups {
+		group := *g
+		group.Count, group.Update = new(1), nil
+		one.TaskGroups = append(one.TaskGroups, &group)
+	}
+	return &one
+}
+
+func (tx *txn) stopAlloc(old *api.Allocation, why string) {
+	a := *tx.allocs[old.ID]
+	a.DesiredStatus, a.DesiredDescription = api.AllocDesiredStatusStop, why
+	a.AllocModifyIndex = tx.index
+	tx.putAlloc(&a)
+}
+
+// moveInPlace gives a running allocation the newest version of its job; in a new deployment its health counts anew.
+func (tx *txn) moveInPlace(old *api.Allocation, job *api.Job, d *deployment) {
+	a := *tx.allocs[old.ID]
+	a.Job, a.AllocModifyIndex = job, tx.index
+	if id := idOf(d); id != a.DeploymentID {
+		a.DeploymentID, a.DeploymentStatus = id, nil
+	}
+	tx.putAlloc(&a)
+}
+
+func idOf(d *deployment) string {
+	if d == nil {
+		return ""
+	}
+	return d.ID
+}
+
+// placeAlloc makes a new allocation, or notes that it found no place.
+func (tx *txn) placeAlloc(p placement, job *api.Job, d *deployment, evalID string, done *applied) {
+	name := val(p.group.Name)
+	deploymentID := idOf(d)
+	if p.old {
+		job, deploymentID = tx.servingVersion(job, name)
+	}
+	group := lookupGroup(job, name)
+	var resources *api.AllocatedResources
+	err := tx.schedulable()
+	if err == nil {
+		resources, err = tx.assign(group)
+	}
+	if err != nil {
+		done.queued[name]++
+		done.failed[name] = noRoom(err)
+		return
+	}
+	a := &api.Allocation{
+		ID: newID(), Namespace: val(job.Namespace), EvalID: evalID, Name: p.name, NodeID: tx.node.ID, NodeName: tx.node.Name,
+		JobID: val(job.ID), Job: job, TaskGroup: name, AllocatedResources: resources, DeploymentID: deploymentID,
+		DesiredStatus: api.AllocDesiredStatusRun, ClientStatus: api.AllocClientStatusPending,
+		Metrics: placed(tx.node), AllocModifyIndex: tx.index,
+	}
+	if p.canary && !p.old {
+		a.DeploymentStatus = &api.AllocDeploymentStatus{Canary: true}
+	}
+	if p.previous != nil {
+		tx.succeed(a, p)
+	}
+	tx.putAlloc(a)
+}
+
+// succeed links a new allocation to the one it replaces.
+func (tx *txn) succeed(a *api.Allocation, p placement) {
+	a.PreviousAllocation = p.previous.ID
+	if p.reschedule {
+		tracker := &api.RescheduleTracker{}
+		if before := p.previous.RescheduleTracker; before != nil {
+			tracker.Events = append(tracker.Events, before.Events...)
+		}
+		tracker.Events = append(tracker.Events, &api.RescheduleEvent{
+			RescheduleTime: tx.now.UnixNano(), PrevAllocID: p.previous.ID, PrevNodeID: p.previous.NodeID,
+		})
+		a.RescheduleTracker = tracker
+	}
+	previous := *tx.allocs[p.previous.ID]
+	previous.NextAllocation = a.ID
+	tx.putAlloc(&previous)
+}
+
+// servingVersion is the version that serves while canaries wait: that of the newest deployment of the group that had no
+// canaries or has been promoted. What is placed at it belongs to that deployment.
+func (tx *txn) servingVersion(job *api.Job, group string) (*api.Job, string) {
+	for _, d := range slices.Backward(tx.jobDeployments(val(job.ID))) {
+		g := d.TaskGroups[group]
+		if g == nil || (!g.Promoted && g.DesiredCanaries > 0) {
+			continue
+		}
+		if old := tx.version(val(job.ID), d.JobVersion); old != nil && lookupGroup(old, group) != nil {
+			return old, d.ID
+		}
+	}
+	return job, ""
+}
+
+// scheduleLater makes one evaluation per failed allocation whose replacement must wait.
+func (tx *txn) scheduleLater(later map[*api.Allocation]time.Time, job *api.Job, by *evaluation) {
+	for failed, at := range later {
+		e := newEval(job, byFailure, "pending")
+		e.JobModifyIndex, e.WaitUntil = val(job.JobModifyIndex), new(at)
+		e.StatusDescription = "created for delayed rescheduling"
+		tx.putEval(e)
+		a := *tx.allocs[failed.ID]
+		a.FollowupEvalID = e.ID
+		tx.putAlloc(&a)
+	}
+}
+
+// completeEval ends an evaluation; what found no place waits in a blocked one.
+func (tx *txn) completeEval(eval *evaluation, done applied) {
+	e := *eval
+	e.Status, e.SnapshotIndex, e.DeploymentID = "complete", done.snapshot, done.deployment
+	e.QueuedAllocations = map[string]int{}
+	if job := tx.jobs[e.JobID]; job != nil {
+		for _, g := range job.TaskGroups {
+			e.QueuedAllocations[val(g.Name)] = done.queued[val(g.Name)]
+		}
+		if len(done.failed) > 0 {
+			blocked := newEval(job, byQueued, "blocked")
+			blocked.PreviousEval, blocked.StatusDescription = e.ID, "created to place remaining allocations"
+			tx.putEval(blocked)
+			e.FailedTGAllocs, e.BlockedEval = done.failed, blocked.ID
+		}
+	}
+	tx.putEval(&e)
+}
+
+func noRoom(err error) *api.AllocationMetric {
+	return &api.AllocationMetric{
+		NodesEvaluated: 1, NodesExhausted: 1, NodesInPool: 1, NodesAvailable: map[string]int{"dc1": 1},
+		DimensionExhausted: map[string]int{err.Error(): 1},
+	}
+}
+
+func placed(node *api.Node) *api.AllocationMetric {
+	return &api.AllocationMetric{
+		NodesEvaluated: 1, NodesInPool: 1, NodesAvailable: map[string]int{node.Datacenter: 1},
+		ScoreMetaData: []*api.NodeScoreMeta{{NodeID: node.ID, Scores: map[string]float64{"binpack": 0}}},
+	}
+}
+
+// schedulable returns why nothing can be placed on the node, or nil.
+func (tx *txn) schedulable() error {
+	if tx.node.SchedulingEligibility != api.NodeSchedulingEligible {
+		return fmt.Errorf("node %s is not eligible for new allocations", tx.node.Name)
+	}
+	return nil
+}
