@@ -5,16 +5,18 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
 func TestHealthcheckIsTheExitCodeOfHealth(t *testing.T) {
-	status := http.StatusOK
+	var status atomic.Int64
+	status.Store(http.StatusOK)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/health" {
 			t.Errorf("asks %s, want /health", r.URL.Path)
 		}
-		w.WriteHeader(status)
+		w.WriteHeader(int(status.Load()))
 	}))
 	defer server.Close()
 	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
@@ -31,7 +33,7 @@ func TestHealthcheckIsTheExitCodeOfHealth(t *testing.T) {
 			t.Errorf("healthy server at %s: exit code %d: %s", addr, code, said)
 		}
 	}
-	status = http.StatusServiceUnavailable
+	status.Store(http.StatusServiceUnavailable)
 	if code, said := check(":" + port); code != 1 || !strings.Contains(said, "503") {
 		t.Errorf("sick server: exit code %d, %q; want 1 and the status", code, said)
 	}
