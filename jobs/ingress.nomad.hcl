@@ -1,11 +1,11 @@
-# The ingress: nginx with weighted upstreams, which consul-template renders from Consul, run by `deployer ingress`.
+# The ingress: nginx with weighted upstreams, from what consul-template stages, applied by `deployer ingress`.
 #
 #     nomad job run -var command=$PWD/bin/deployer jobs/ingress.nomad.hcl
 #
-# One task runs all three: `deployer ingress` supervises nginx and consul-template, applies what is rendered and drains
-# nginx before each reload, which Nomad's own template block cannot do. It ends on SIGTERM once the requests in flight
-# are answered. What nginx serves, and the last known good configuration, are in the state directory: a sticky disk
-# brings it along to the next allocation on the same node.
+# Two tasks, so that nginx goes on serving when the other one ends: nginx itself, and `deployer ingress`, which supervises
+# consul-template, applies what it stages and drains nginx before each reload; Nomad's own template block cannot do that.
+# nginx finishes the requests in flight before it ends. What it serves, and the last known good configuration, are in the
+# state directory: a sticky disk brings it along to the next allocation on the same node.
 #
 # While one node's ingress is replaced, that node's port is closed. For updates without a gap run more than one
 # (count) behind a balancer or DNS: they are updated one after the other, each when the one before is healthy.
@@ -70,13 +70,13 @@ variable "state_dir" {
 }
 
 variable "cpu" {
-  description = "MHz of the ingress."
+  description = "MHz of nginx."
   type        = number
   default     = 200
 }
 
 variable "memory" {
-  description = "MiB of memory of the ingress."
+  description = "MiB of memory of nginx."
   type        = number
   default     = 256
 }
@@ -96,6 +96,8 @@ variable "namespace" {
 locals {
   address = split(":", var.listen)
   command = regex_replace(var.command, "^/", "") != var.command ? var.command : abspath(var.command)
+
+  dir     = var.state_dir == "" ? "${NOMAD_ALLOC_DIR}/data/ingress" : var.state_dir
 
   # Flags with a default of their own are given only where a variable is set.
   options = {
@@ -143,7 +145,7 @@ job "weir-ingress" {
       }
     }
 
-    # Nomad ends the whole task with its main process, nginx too: start again at once.
+    # Start again at once: what has ended serves nobody.
     restart {
       attempts = 10
       interval = "5m"
@@ -155,6 +157,23 @@ job "weir-ingress" {
       sticky = true
     }
 
+    # nginx is a task of its own: it goes on serving when the task that writes its configuration ends.
+    task "nginx" {
+      driver       = "raw_exec"
+      kill_signal  = "SIGQUIT" # nginx finishes its requests
+      kill_timeout = "30s"
+
+      config {
+        command = local.command
+        args    = concat(["ingress", "nginx", "--dir", local.dir], var.nginx != "" ? ["--nginx", var.nginx] : [])
+      }
+
+      resources {
+        cpu    = var.cpu
+        memory = var.memory
+      }
+    }
+
     task "ingress" {
       driver       = "raw_exec"
       kill_signal  = "SIGTERM"
@@ -163,8 +182,8 @@ job "weir-ingress" {
       config {
         command = local.command
         args = concat([
-          "ingress",
-          "--dir", var.state_dir == "" ? "${NOMAD_ALLOC_DIR}/data/ingress" : var.state_dir,
+          "ingress", "--external-nginx",
+          "--dir", local.dir,
           "--listen", var.listen,
           "--node", var.node == "" ? "${node.unique.name}" : var.node,
         ], local.given)
@@ -175,8 +194,8 @@ job "weir-ingress" {
       }
 
       resources {
-        cpu    = var.cpu
-        memory = var.memory
+        cpu    = 100
+        memory = 128
       }
     }
   }

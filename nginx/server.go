@@ -135,7 +135,7 @@ func (s *Server) start() error {
 	defer out.Close()
 	r, err := parts.Start(parts.Child{
 		Name: "nginx", Path: s.set.Binary, Log: out,
-		Args: []string{"-p", s.set.Dir, "-e", s.path("logs", "error.log"), "-c", s.path("nginx.conf"), "-g", "daemon off;"},
+		Args: s.arguments(),
 	})
 	if err != nil {
 		return err
@@ -151,6 +151,11 @@ func (s *Server) start() error {
 		}
 	})
 	return nil
+}
+
+// arguments run nginx in the foreground with the configuration that nginx.conf names.
+func (s *Server) arguments() []string {
+	return []string{"-p", s.set.Dir, "-e", s.path("logs", "error.log"), "-c", s.path("nginx.conf"), "-g", "daemon off;"}
 }
 
 // killOrphans ends what a killed master has left behind.

@@ -131,6 +131,19 @@ func (a *app) clients(ctx context.Context) (*nomad.Client, *consul.Client, error
 	return n, c, n.Check(ctx)
 }
 
+// untilSignal returns a context that ends with the first signal.
+func (a *app) untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-a.signals:
+			stop()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, stop
+}
+
 func (a *app) nomad() (*nomad.Client, error) { return nomad.New(a.nomadAddr) }
 
 func (a *app) consul(ctx context.Context) (*consul.Client, error) {

@@ -147,15 +147,8 @@ func (a *app) runDev(ctx context.Context, f devFlags) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := context.WithCancel(ctx)
+	ctx, stop := a.untilSignal(ctx)
 	defer stop()
-	go func() {
-		select {
-		case <-a.signals:
-			stop()
-		case <-ctx.Done():
-		}
-	}()
 	return dev.Run(ctx, cfg, func(addr dev.Addresses) {
 		if f.readyFD == 0 {
 			a.showAddresses(addr)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/weirhq/weir/internal/applier"
 	"github.com/weirhq/weir/internal/parts"
+	"github.com/weirhq/weir/nginx"
 )
 
 func (a *app) ingress() *cobra.Command {
@@ -36,7 +37,41 @@ runs it on Nomad.`,
 	f.StringVar(&cfg.ConsulTemplate, "consul-template", "",
 		"path of consul-template (default: WEIR_CONSUL_TEMPLATE, else on PATH, else built in a checkout)")
 	f.DurationVar(&cfg.StaleAfter, "stale-after", 0, "without Consul for this long no canary gets requests (default 15s)")
-	f.BoolVar(&cfg.ExternalNginx, "external-nginx", false, "nginx is run by someone else, with <dir>/nginx/nginx.conf")
+	f.DurationVar(&cfg.RequestTimeout, "request-timeout", 0,
+		"an instance that is silent for this long in a request is given up for another one (default 10s)")
+	f.BoolVar(&cfg.ExternalNginx, "external-nginx", false, "nginx is run beside it, by 'deployer ingress nginx'")
+	cmd.AddCommand(a.ingressNginx())
+	return cmd
+}
+
+func (a *app) ingressNginx() *cobra.Command {
+	var dir, binary string
+	cmd := &cobra.Command{
+		Use:   "nginx --dir DIR",
+		Short: "Run the nginx of an ingress with --external-nginx and the same folder",
+		Long: `Waits for the ingress's first configuration and becomes nginx. Run by a supervisor of its own, nginx goes on serving
+when the ingress process ends.`,
+		Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if dir == "" {
+				return usage("name the ingress's folder with --dir")
+			}
+			abs, err := filepath.Abs(dir)
+			if err != nil {
+				return err
+			}
+			if binary == "" {
+				if binary, err = parts.Find(cmd.Context(), parts.Nginx, parts.Options{Progress: a.errs}); err != nil {
+					return err
+				}
+			}
+			ctx, stop := a.untilSignal(cmd.Context())
+			defer stop()
+			return nginx.Exec(ctx, binary, filepath.Join(abs, "nginx"), slog.New(slog.NewTextHandler(a.errs, nil)))
+		},
+	}
+	cmd.Flags().StringVar(&dir, "dir", "", "the ingress's folder (required)")
+	cmd.Flags().StringVar(&binary, "nginx", "", "path of nginx (default: WEIR_NGINX, else on PATH)")
 	return cmd
 }
 
@@ -61,15 +96,8 @@ func (a *app) runIngress(ctx context.Context, cfg applier.Config) error {
 	}
 	cfg.ConsulAddr = consulHostPort(a.consulURL)
 	cfg.Logger = slog.New(slog.NewTextHandler(a.errs, nil))
-	ctx, stop := context.WithCancel(ctx)
+	ctx, stop := a.untilSignal(ctx)
 	defer stop()
-	go func() {
-		select {
-		case <-a.signals:
-			stop()
-		case <-ctx.Done():
-		}
-	}()
 	return applier.Run(ctx, cfg)
 }
 

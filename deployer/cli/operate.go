@@ -185,12 +185,8 @@ func (a *app) guard() *cobra.Command {
 		Args:  args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a.verbose = true
-			ctx, stop := context.WithCancel(cmd.Context())
+			ctx, stop := a.untilSignal(cmd.Context())
 			defer stop()
-			go func() {
-				<-a.signals
-				stop()
-			}()
 			n, err := a.nomad()
 			if err != nil {
 				return err

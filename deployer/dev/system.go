@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -23,7 +25,7 @@ const (
 	stopSignal = syscall.SIGTERM
 	startLimit = time.Minute
 	stopLimit  = 40 * time.Second
-	ingressJob = "ingress"
+	ingressJob = "weir-ingress"
 )
 
 // system is what Run has started.
@@ -34,6 +36,7 @@ type system struct {
 	nomad      *api.Client
 	nomadEnded chan error
 	stopNomad  func()
+	before     []string // jobs that were there before this system
 }
 
 func (s *system) say(format string, args ...any) {
@@ -111,7 +114,25 @@ func (s *system) startNomad(ctx context.Context) error {
 	if s.nomad, err = api.NewClient(cfg); err != nil {
 		return fmt.Errorf("configure the Nomad client: %w", err)
 	}
-	return s.nomadReady(ctx)
+	if err := s.nomadReady(ctx); err != nil {
+		return err
+	}
+	return s.noteJobs(ctx)
+}
+
+// noteJobs remembers what runs already, and refuses to overwrite somebody's ingress.
+func (s *system) noteJobs(ctx context.Context) error {
+	before, err := s.jobs(ctx)
+	if err != nil {
+		return fmt.Errorf("list the jobs: %w", err)
+	}
+	if slices.Contains(before, ingressJob) {
+		s.nomad = nil // nothing of it is ours to stop
+		return fmt.Errorf("Nomad at %s has a job %q already: use that ingress with `deployer deploy`, or unset NOMAD_ADDR",
+			s.addr.Nomad, ingressJob)
+	}
+	s.before = before
+	return nil
 }
 
 func (s *system) startEmbedded(ctx context.Context) error {
@@ -220,25 +241,46 @@ func (s *system) stop(ctx context.Context) error {
 	return sweep(ctx, s.cfg.Dir)
 }
 
-// stopJobs stops the ingress first, so that no request meets a stopped instance.
+// stopJobs stops the jobs that came after the system's start, the ingress first, so that no request meets a stopped
+// instance. What was on somebody's Nomad before is not touched.
 func (s *system) stopJobs(ctx context.Context) error {
-	list, _, err := s.nomad.Jobs().List((&api.QueryOptions{}).WithContext(ctx))
+	ids, err := s.jobs(ctx)
 	if err != nil {
 		return fmt.Errorf("list the jobs to stop: %w", err)
 	}
-	ids := []string{ingressJob}
-	for _, j := range list {
-		job, _, err := s.nomad.Jobs().Info(j.ID, (&api.QueryOptions{}).WithContext(ctx))
-		if err == nil && job.Meta["weir_release"] != "" {
-			ids = append(ids, j.ID)
+	slices.SortFunc(ids, func(a, b string) int {
+		switch {
+		case a == ingressJob:
+			return -1
+		case b == ingressJob:
+			return 1
 		}
-	}
+		return strings.Compare(a, b)
+	})
 	for _, id := range ids {
+		if slices.Contains(s.before, id) {
+			continue
+		}
 		if err := s.stopJob(ctx, id); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// jobs lists the ids of all jobs.
+func (s *system) jobs(ctx context.Context) ([]string, error) {
+	list, _, err := s.nomad.Jobs().List((&api.QueryOptions{}).WithContext(ctx))
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, 0, len(list))
+	for _, j := range list {
+		if j.Status != "dead" {
+			ids = append(ids, j.ID)
+		}
+	}
+	return ids, nil
 }
 
 func (s *system) stopJob(ctx context.Context, id string) error {

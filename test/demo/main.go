@@ -87,7 +87,13 @@ func (d *demo) up(ctx context.Context) error {
 	if d.addr, _, err = dev.Running(".weir"); err != nil {
 		return err
 	}
-	d.consul, err = consul.New(d.addr.Consul)
+	if d.consul, err = consul.New(d.addr.Consul); err != nil {
+		return err
+	}
+	keys, err := d.consul.Traffic(ctx, model)
+	if err == nil && keys.Stable != nil {
+		return fmt.Errorf("this Consul knows a model %q already (stable %s): the demo would change it", model, keys.Stable.Release)
+	}
 	return err
 }
 
