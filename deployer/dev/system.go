@@ -128,7 +128,7 @@ func (s *system) noteJobs(ctx context.Context) error {
 	}
 	if slices.Contains(before, ingressJob) {
 		s.nomad = nil // nothing of it is ours to stop
-		return fmt.Errorf("Nomad at %s has a job %q already: use that ingress with `deployer deploy`, or unset NOMAD_ADDR",
+		return fmt.Errorf("start the ingress: Nomad at %s has a job %q already; use that ingress with `deployer deploy`, or unset NOMAD_ADDR",
 			s.addr.Nomad, ingressJob)
 	}
 	s.before = before
