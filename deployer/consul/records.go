@@ -107,7 +107,7 @@ func (c *Client) Active(ctx context.Context, model string) (Stored, bool, error)
 	return s, err == nil && !s.Phase.Terminal(), err
 }
 
-// Models returns the names of all models with a record or a traffic key, sorted.
+// Models returns the names of all models with a record, a traffic key or an instance, sorted.
 func (c *Client) Models(ctx context.Context) ([]string, error) {
 	var models []string
 	for _, prefix := range []string{traffic.RolloutsPrefix, traffic.TrafficPrefix} {
@@ -117,6 +117,15 @@ func (c *Client) Models(ctx context.Context) ([]string, error) {
 		}
 		for _, k := range keys {
 			models = append(models, strings.Trim(strings.TrimPrefix(k, prefix), "/"))
+		}
+	}
+	services, _, err := c.api.Catalog().Services(consistent(ctx))
+	if err != nil {
+		return nil, fmt.Errorf("list the models: %w", err)
+	}
+	for name, tags := range services {
+		if slices.Contains(tags, traffic.ServiceTag) {
+			models = append(models, name)
 		}
 	}
 	slices.Sort(models)

@@ -96,6 +96,9 @@ func TestDeployAdoptsWhatRunsByHand(t *testing.T) {
 		in, err := s.consul.Ingresses(t.Context())
 		return err == nil && len(in) == 1 && in["dev"].Epoch[model] == "0/-"
 	})
+	if out := s.must("status"); !strings.Contains(out, "not recorded") {
+		t.Errorf("status does not show what runs by hand:\n%s", out)
+	}
 	l := s.load()
 	s.serves(l, first)
 	s.must(ship("v1.1.0", quick...)...)
