@@ -22,7 +22,8 @@ type View struct {
 // Allocs counts the allocations of one side.
 type Allocs struct {
 	Running, Dead int
-	Trouble       string // of the first dead one, in words
+	IDs           []string // of all of them, whatever their state
+	Trouble       string   // of the first dead one, in words
 }
 
 // Look reads a model's job, its deployments and its allocations. attempt is the record's; stable a release.
@@ -141,6 +142,7 @@ func (v *View) count(allocs []*api.AllocationListStub, meta map[uint64]map[strin
 }
 
 func (s *Allocs) add(a *api.AllocationListStub) {
+	s.IDs = append(s.IDs, a.ID)
 	switch a.ClientStatus {
 	case api.AllocClientStatusRunning:
 		s.Running++

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -124,10 +125,13 @@ func TestLook(t *testing.T) {
 			if got.Job == nil || *got.Job.ID != "m" {
 				t.Errorf("job %v", got.Job)
 			}
-			got.Job = nil
+			if len(got.Stable.IDs) < got.Stable.Running || len(got.Canary.IDs) < got.Canary.Running {
+				t.Errorf("ids %v and %v, want one for each allocation", got.Canary.IDs, got.Stable.IDs)
+			}
+			got.Job, got.Canary.IDs, got.Stable.IDs = nil, nil, nil
 			g, w := fmt.Sprintf("%+v %d", got, *got.State.StableVersion), fmt.Sprintf("%+v %d", want, *want.State.StableVersion)
 			got.State.StableVersion, want.State.StableVersion = nil, nil
-			if got != want {
+			if !reflect.DeepEqual(got, want) {
 				t.Errorf("looks like\n%s, want\n%s", g, w)
 			}
 		})

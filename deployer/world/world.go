@@ -106,25 +106,41 @@ func (w *World) Look(ctx context.Context, rec rollout.Record) (rollout.Observati
 	}
 	w.stableIndex = keys.StableIndex
 	obs.Traffic = w.traffic(keys, instances, served)
-	w.lookAtNomad(ctx, rec, &obs)
-	obs.Canary = side(obs.Canary, instances, rec.Release)
+	view := w.lookAtNomad(ctx, rec, &obs)
+	obs.Canary = side(obs.Canary, ofAttempt(instances, view), rec.Release)
 	obs.Stable = side(obs.Stable, instances, rec.Stable)
 	return obs, nil
 }
 
-func (w *World) lookAtNomad(ctx context.Context, rec rollout.Record, obs *rollout.Observation) {
+func (w *World) lookAtNomad(ctx context.Context, rec rollout.Record, obs *rollout.Observation) nomad.View {
 	// Bounded well below the lease, so that a hanging Nomad can't keep the guardian from Consul.
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	view, err := w.Nomad.Look(ctx, w.model, rec.Attempt, rec.Stable)
 	if err != nil {
 		obs.Nomad.Down = err.Error()
-		return
+		return view
 	}
 	w.modifyIndex, w.jobVersion = view.Index, view.State.Version
 	obs.Nomad = view.State
 	obs.Canary = rollout.Side{Running: view.Canary.Running, Dead: view.Canary.Dead, Trouble: view.Canary.Trouble}
 	obs.Stable = rollout.Side{Running: view.Stable.Running, Dead: view.Stable.Dead, Trouble: view.Stable.Trouble}
+	return view
+}
+
+// ofAttempt leaves out the instances of earlier attempts: those of a node that was lost stay registered, as critical,
+// and say nothing about this attempt of the same release. Where Nomad could not be asked, all count.
+func ofAttempt(instances []consul.Instance, view nomad.View) []consul.Instance {
+	if len(view.Canary.IDs) == 0 {
+		return instances
+	}
+	var out []consul.Instance
+	for _, in := range instances {
+		if in.Alloc == "" || slices.Contains(view.Canary.IDs, in.Alloc) {
+			out = append(out, in)
+		}
+	}
+	return out
 }
 
 // side adds what Consul knows of a release's instances.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/weirhq/weir/deployer/consul"
+	"github.com/weirhq/weir/deployer/nomad"
 	"github.com/weirhq/weir/deployer/rollout"
 	"github.com/weirhq/weir/internal/traffic"
 )
@@ -27,6 +28,17 @@ func TestSide(t *testing.T) {
 		{Release: "a", Status: "critical", Output: "Consul's"},
 	}, "a"); got.Trouble != "Nomad's" {
 		t.Errorf("trouble %q", got.Trouble)
+	}
+}
+
+func TestEarlierAttemptsDoNotCount(t *testing.T) {
+	instances := []consul.Instance{{Alloc: "lost"}, {Alloc: "new"}, {Alloc: ""}}
+	view := nomad.View{Canary: nomad.Allocs{IDs: []string{"new", "other"}}}
+	if got := ofAttempt(instances, view); len(got) != 2 || got[0].Alloc != "new" || got[1].Alloc != "" {
+		t.Errorf("%+v", got)
+	}
+	if got := ofAttempt(instances, nomad.View{}); len(got) != 3 {
+		t.Errorf("%d instances count while Nomad can't be asked, want all 3", len(got))
 	}
 }
 
