@@ -27,7 +27,8 @@ type alloc struct {
 
 	mu       sync.Mutex
 	spec     *api.Allocation
-	healthy  *bool // for the deployment of spec
+	watched  time.Time // since when the health is watched, for the deployment of spec
+	healthy  *bool     // for the deployment of spec
 	healthAt time.Time
 	unwatch  context.CancelFunc // ends the watch of the health
 	watches  sync.WaitGroup     // added to only while !ended
@@ -87,6 +88,7 @@ func (a *alloc) isBatch() bool {
 // touched tells of a change. a.mu must not be held.
 func (a *alloc) touched() {
 	a.changed.wake()
+	a.client.store.touch(a)
 	a.client.updates.touch(a)
 }
 
@@ -97,10 +99,32 @@ func (a *alloc) start() {
 		return
 	}
 	a.registry.services = services
-	a.registerGroup()
+	if !a.stopped() && a.lives() {
+		a.registerGroup()
+	}
 	a.watchHealth()
-	a.watchRestarts()
+	a.watch(a.restartFailing)
+	a.watch(a.runScripts)
 	go a.run()
+}
+
+// lives reports whether a task is to run still.
+func (a *alloc) lives() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, t := range a.tasks {
+		if t.state.State != "dead" {
+			return true
+		}
+	}
+	return false
+}
+
+// watch starts a watch that returns when the allocation is over.
+func (a *alloc) watch(f func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.watches.Go(f)
 }
 
 // refuse fails every task before it starts.
@@ -108,7 +132,12 @@ func (a *alloc) refuse(err error) {
 	go func() {
 		defer close(a.done)
 		for _, t := range a.tasks {
-			t.emit(received())
+			if len(t.look().Events) == 0 {
+				t.emit(received())
+			}
+			if p := t.recovered; p != nil {
+				p.stop(t.killSignal, t.killTimeout(), t.forced())
+			}
 			t.die(setupFailed(err), true)
 			close(t.done)
 		}
@@ -208,7 +237,7 @@ func (a *alloc) update(spec *api.Allocation) error {
 	fresh := spec.DeploymentID != a.spec.DeploymentID
 	a.spec = spec
 	if fresh {
-		a.healthy, a.healthAt = nil, time.Time{}
+		a.watched, a.healthy, a.healthAt = time.Time{}, nil, time.Time{}
 	}
 	a.mu.Unlock()
 	if a.stopped() {

@@ -7,14 +7,8 @@ import (
 	consulapi "github.com/hashicorp/consul/api"
 )
 
-// watchRestarts starts the watch that restarts tasks whose check has been failing for long enough (check_restart).
-func (a *alloc) watchRestarts() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.watches.Go(a.restartFailing)
-}
-
-// restartFailing follows the checks until the allocation ends. A check restarts its task when it has been failing for
+// restartFailing restarts tasks whose check has been failing for long enough (check_restart), until the allocation ends.
+// A check restarts its task when it has been failing for
 // limit - 1 intervals, counted from the end of grace after the task's start.
 func (a *alloc) restartFailing() {
 	failing := map[string]time.Time{} // check ID → since when

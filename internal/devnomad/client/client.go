@@ -1,5 +1,6 @@
-// Package client is the task-running half of the embedded Nomad agent: it runs allocations as real processes, registers
-// their services in a real Consul, and judges their health for deployments, with the timings and texts of Nomad 1.6.
+// Package client is the task-running half of the embedded Nomad agent: it runs allocations as real processes or Docker
+// containers, registers their services in a real Consul, and judges their health for deployments, with the timings and
+// texts of Nomad 1.6. Tasks outlive a client that is killed; the next one on its data folder takes them over (restore.go).
 package client
 
 import (
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -24,7 +26,7 @@ var ErrClosed = errors.New("the client is closed")
 
 // Config says where a client works.
 type Config struct {
-	DataDir    string // allocation folders go to DataDir/alloc
+	DataDir    string // allocation folders go to DataDir/alloc, what is kept of their states to DataDir/client.db
 	ConsulAddr string // host:port of the local Consul agent; "" for none, then a Consul service fails its allocation
 	Logger     *slog.Logger
 	NodeID     string
@@ -33,6 +35,14 @@ type Config struct {
 	Datacenter string            // default "dc1"
 	Attributes map[string]string // for ${attr.…}, added to the few that the client knows
 	Meta       map[string]string // for ${meta.…}
+
+	// Limits puts each task into a control group (version 2) of its own, which holds it to its memory, shares the CPU by
+	// its cpu value, and ends with everything in it. It wants root; what the system does not give is told in the log and
+	// done without. Off by default: Nomad's raw_exec has no limits either before 1.8.
+	Limits bool
+
+	// DockerPull allows docker tasks to pull images that are missing on this machine.
+	DockerPull bool
 
 	// TieTasks ends the tasks with this process, also when it is killed. Nomad's live on; tests want it.
 	TieTasks bool
@@ -43,6 +53,8 @@ type Client struct {
 	cfg     Config
 	log     *slog.Logger
 	consul  *consul // nil without Consul
+	store   *store
+	cgroups *cgroups // nil without limits
 	updates *publisher
 	force   context.Context // ends when stopping must not wait any longer
 	forceBy context.CancelFunc
@@ -68,10 +80,19 @@ func New(cfg Config) (*Client, error) {
 	}
 	cfg.DataDir = dir
 	c := &Client{cfg: cfg, log: cfg.Logger, updates: newPublisher(), allocs: map[string]*alloc{}}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("make the data folder: %w", err)
+	}
+	if c.store, err = openStore(dir, cfg.Logger); err != nil {
+		return nil, err
+	}
 	if cfg.ConsulAddr != "" {
 		if c.consul, err = newConsul(cfg.ConsulAddr, cfg.Logger, c.ownsDead); err != nil {
-			return nil, err
+			return nil, errors.Join(err, c.store.close())
 		}
+	}
+	if cfg.Limits {
+		c.cgroups = openCgroups(dir, c.log)
 	}
 	c.start()
 	return c, nil
@@ -84,6 +105,7 @@ func (c *Client) start() {
 	c.force, c.forceBy = context.WithCancel(context.Background())
 	c.loops, ctx = errgroup.WithContext(ctx)
 	c.loops.Go(func() error { c.updates.run(ctx); return nil })
+	c.loops.Go(func() error { c.store.run(ctx); return nil })
 	c.loops.Go(func() error { c.rotateLogs(ctx); return nil })
 	if c.consul != nil {
 		c.loops.Go(func() error { c.consul.sync(ctx); return nil })
@@ -97,15 +119,19 @@ func (c *Client) Run(spec *api.Allocation) error {
 	if err != nil {
 		return err
 	}
+	return c.begin(a)
+}
+
+func (c *Client) begin(a *alloc) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return fmt.Errorf("run allocation %s: %w", spec.ID, ErrClosed)
+		return fmt.Errorf("run allocation %s: %w", a.id, ErrClosed)
 	}
-	if _, exists := c.allocs[spec.ID]; exists {
-		return fmt.Errorf("run allocation %s: it already runs; change it by Update", spec.ID)
+	if _, exists := c.allocs[a.id]; exists {
+		return fmt.Errorf("run allocation %s: it already runs; change it by Update", a.id)
 	}
-	c.allocs[spec.ID] = a
+	c.allocs[a.id] = a
 	a.start()
 	return nil
 }
@@ -164,7 +190,7 @@ func (c *Client) Remove(allocID string) error {
 	c.mu.Lock()
 	delete(c.allocs, allocID)
 	c.mu.Unlock()
-	return a.dir.remove()
+	return errors.Join(c.store.remove(a), a.dir.remove())
 }
 
 // Close stops every allocation and returns when all are gone. When ctx ends first, what still runs is killed at once.
@@ -190,7 +216,8 @@ func (c *Client) Close(ctx context.Context) error {
 	c.updates.close(ctx)
 	c.stop()
 	c.forceBy()
-	return c.loops.Wait()
+	c.cgroups.close()
+	return errors.Join(c.loops.Wait(), c.store.close())
 }
 
 func (c *Client) all() []*alloc {

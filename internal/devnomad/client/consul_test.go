@@ -80,8 +80,12 @@ func wantService(t *testing.T, s *consulapi.AgentService, tags []string, meta ma
 	}
 }
 
-// recordStatuses follows the check of a service until the returned function is called, which returns what was seen.
 func (h *harness) recordStatuses(serviceID string) func() []string {
+	return recordStatuses(h.consul, serviceID)
+}
+
+// recordStatuses follows the check of a service until the returned function is called, which returns what was seen.
+func recordStatuses(consul *consulapi.Client, serviceID string) func() []string {
 	stop, seen := make(chan struct{}), make(chan []string)
 	go func() {
 		statuses := map[string]bool{}
@@ -92,7 +96,7 @@ func (h *harness) recordStatuses(serviceID string) func() []string {
 				return
 			default:
 			}
-			status, _, err := h.consul.Agent().AgentHealthServiceByID(serviceID)
+			status, _, err := consul.Agent().AgentHealthServiceByID(serviceID)
 			if err != nil {
 				status = err.Error()
 			}

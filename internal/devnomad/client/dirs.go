@@ -29,6 +29,7 @@ func newAllocDir(dataDir, allocID string) (allocDir, error) {
 
 func (d allocDir) shared() string             { return filepath.Join(d.root, "alloc") }
 func (d allocDir) logs() string               { return filepath.Join(d.root, "alloc", "logs") }
+func (d allocDir) tmp() string                { return filepath.Join(d.root, "alloc", "tmp") }
 func (d allocDir) task(name string) string    { return filepath.Join(d.root, name) }
 func (d allocDir) local(name string) string   { return filepath.Join(d.root, name, "local") }
 func (d allocDir) secrets(name string) string { return filepath.Join(d.root, name, "secrets") }
@@ -52,6 +53,20 @@ func (d allocDir) make(task string) error {
 	return nil
 }
 
+// open lets every user of a container into the folders that it has, and nobody on this machine into the allocation.
+func (d allocDir) open(task string) error {
+	err := os.Chmod(d.root, 0o710)
+	for _, dir := range []string{
+		d.shared(), filepath.Join(d.shared(), "data"), d.tmp(), d.local(task), d.secrets(task),
+	} {
+		err = errors.Join(err, os.Chmod(dir, 0o777)) //nolint:gosec // as Nomad does; the root above is closed
+	}
+	if err != nil {
+		return fmt.Errorf("open the folders of task %q: %w", task, err)
+	}
+	return nil
+}
+
 func (d allocDir) remove() error {
 	if err := os.RemoveAll(d.root); err != nil {
 		return fmt.Errorf("remove the allocation folder: %w", err)
@@ -63,15 +78,22 @@ func (d allocDir) remove() error {
 func (d allocDir) inTask(task, path string) (string, error) {
 	clean := filepath.Clean(path)
 	if filepath.IsAbs(clean) {
-		for _, dir := range []string{d.local(task), d.secrets(task), d.shared()} {
-			if rel, err := filepath.Rel(dir, clean); err == nil && filepath.IsLocal(rel) {
-				return clean, nil
+		for _, dir := range [][2]string{
+			{d.local(task), d.local(task)},
+			{d.secrets(task), d.secrets(task)},
+			{d.shared(), d.shared()},
+			{inLocal, d.local(task)},
+			{inSecrets, d.secrets(task)},
+			{inAlloc, d.shared()}, // as a container sees them
+		} {
+			if rel, err := filepath.Rel(dir[0], clean); err == nil && filepath.IsLocal(rel) {
+				return filepath.Join(dir[1], rel), nil
 			}
 		}
-		return "", fmt.Errorf("destination %q leaves the task's folder; use a path under local/ or secrets/", path)
+		return "", fmt.Errorf("path %q leaves the task's folder; use one under local/ or secrets/", path)
 	}
 	if !filepath.IsLocal(clean) {
-		return "", fmt.Errorf("destination %q leaves the task's folder; use a path under local/ or secrets/", path)
+		return "", fmt.Errorf("path %q leaves the task's folder; use one under local/ or secrets/", path)
 	}
 	return filepath.Join(d.task(task), clean), nil
 }

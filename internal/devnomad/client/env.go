@@ -44,6 +44,9 @@ func newEnv(cfg Config, alloc *api.Allocation, group *api.TaskGroup, task *api.T
 		e.own["NOMAD_CPU_LIMIT"] = strconv.Itoa(or(task.Resources.CPU, 100))
 		e.own["NOMAD_MEMORY_LIMIT"] = strconv.Itoa(or(task.Resources.MemoryMB, 300))
 	}
+	if task.Driver == "docker" {
+		e.dockerEnv(alloc)
+	}
 	e.addMeta(task.Meta)
 	e.addUser(task.Env)
 	return e
@@ -164,6 +167,14 @@ func (e *taskEnv) expand(s string) string {
 	})
 }
 
+func (e *taskEnv) expandAll(list []string) []string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = e.expand(s)
+	}
+	return out
+}
+
 func (e *taskEnv) lookup(name string) (string, bool) {
 	if value, found := e.own[name]; found {
 		return value, true
@@ -176,8 +187,12 @@ func (e *taskEnv) lookup(name string) (string, bool) {
 func (e *taskEnv) list() []string {
 	all := maps.Clone(e.host)
 	maps.Copy(all, e.own)
-	pairs := make([]string, 0, len(all))
-	for key, value := range all {
+	return pairsOf(all)
+}
+
+func pairsOf(env map[string]string) []string {
+	pairs := make([]string, 0, len(env))
+	for key, value := range env {
 		pairs = append(pairs, key+"="+value)
 	}
 	slices.Sort(pairs)

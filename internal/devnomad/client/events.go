@@ -68,10 +68,14 @@ func terminated(r exit) *api.TaskEvent {
 		message += ", Signal: " + strconv.Itoa(r.signal)
 	}
 	details := map[string]string{
-		"exit_code": strconv.Itoa(r.code), "signal": strconv.Itoa(r.signal), "oom_killed": "false",
+		"exit_code": strconv.Itoa(r.code), "signal": strconv.Itoa(r.signal), "oom_killed": strconv.FormatBool(r.oom),
+	}
+	if r.message != "" {
+		message += fmt.Sprintf(", Exit Message: %q", r.message)
+		details["exit_message"] = r.message
 	}
 	e := newEvent(api.TaskTerminated, message, details)
-	e.ExitCode, e.Signal = r.code, r.signal
+	e.ExitCode, e.Signal, e.Message = r.code, r.signal, r.message
 	return e
 }
 

@@ -50,6 +50,7 @@ func TestArtifactsAndTemplatesAreThereBeforeTheStart(t *testing.T) {
 			EmbeddedTmpl: new("# comment\nFROM_TEMPLATE=\"{{ env \"NOMAD_JOB_ID\" }}-x\"\n"),
 		},
 		{DestPath: new("local/plain.txt"), EmbeddedTmpl: new("plain\n"), Perms: new("0600")},
+		{DestPath: new("local/copy"), SourcePath: new("local/m.pkl")},
 	}
 	h.run(spec)
 	h.eventually("the template's variable is set", func() bool {
@@ -58,6 +59,7 @@ func TestArtifactsAndTemplatesAreThereBeforeTheStart(t *testing.T) {
 	dir := filepath.Join(h.dir, "alloc", spec.ID, "server")
 	for path, want := range map[string]string{
 		"local/models/model.pkl": content, "local/m.pkl": "local", "local/plain.txt": "plain\n",
+		"local/copy": "local",
 	} {
 		if got, err := os.ReadFile(filepath.Join(dir, path)); err != nil || string(got) != want {
 			t.Errorf("%s holds %q, %v, want %q", path, got, err, want)

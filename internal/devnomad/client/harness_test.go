@@ -39,11 +39,21 @@ type harness struct {
 
 func newHarness(t *testing.T, consulAddr string) *harness {
 	t.Helper()
-	h := &harness{t: t, dir: t.TempDir(), latest: map[string]client.Update{}, changed: make(chan struct{})}
-	c, err := client.New(client.Config{
+	return newHarnessAt(t, t.TempDir(), consulAddr)
+}
+
+// newHarnessAt is a harness that works in dir, perhaps after another client.
+func newHarnessAt(t *testing.T, dir, consulAddr string, set ...func(*client.Config)) *harness {
+	t.Helper()
+	h := &harness{t: t, dir: dir, latest: map[string]client.Update{}, changed: make(chan struct{})}
+	cfg := client.Config{
 		DataDir: h.dir, ConsulAddr: consulAddr, NodeID: "node-1", NodeName: "n1", TieTasks: true,
 		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
-	})
+	}
+	for _, f := range set {
+		f(&cfg)
+	}
+	c, err := client.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,9 +144,14 @@ func (h *harness) run(spec *api.Allocation) {
 	}
 }
 
-// eventually asks until ok, for what sends no event to the test.
 func (h *harness) eventually(what string, ok func() bool) {
 	h.t.Helper()
+	eventually(h.t, what, ok)
+}
+
+// eventually asks until ok, for what sends no event to the test.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	timeout := time.After(limit)
@@ -144,17 +159,22 @@ func (h *harness) eventually(what string, ok func() bool) {
 		select {
 		case <-tick.C:
 		case <-timeout:
-			h.t.Fatalf("not within %s: %s", limit, what)
+			t.Fatalf("not within %s: %s", limit, what)
 		}
 	}
 }
 
-// service returns the one service of the allocation in Consul's agent, nil if there is none.
 func (h *harness) service(allocID string) *consulapi.AgentService {
 	h.t.Helper()
-	services, err := h.consul.Agent().Services()
+	return serviceOf(h.t, h.consul, allocID)
+}
+
+// serviceOf returns the one service of the allocation in Consul's agent, nil if there is none.
+func serviceOf(t *testing.T, consul *consulapi.Client, allocID string) *consulapi.AgentService {
+	t.Helper()
+	services, err := consul.Agent().Services()
 	if err != nil {
-		h.t.Fatal(err)
+		t.Fatal(err)
 	}
 	for id, s := range services {
 		if strings.Contains(id, allocID) {

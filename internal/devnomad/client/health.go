@@ -41,13 +41,17 @@ func (a *alloc) watchHealth() {
 	a.unwatch()
 	a.unwatch = func() {}
 	s := strategyOf(a.spec)
-	if a.ended || a.spec.DeploymentID == "" || s.check == "manual" {
+	if a.ended || a.spec.DeploymentID == "" || s.check == "manual" || a.healthy != nil {
 		return
 	}
+	if a.watched.IsZero() {
+		a.watched = time.Now().UTC()
+	}
+	until := a.watched.Add(s.deadline)
 	ctx, cancel := context.WithCancel(context.Background())
 	a.unwatch = cancel
 	deployment := a.spec.DeploymentID
-	a.watches.Go(func() { a.judgeHealth(ctx, deployment, s) })
+	a.watches.Go(func() { a.judgeHealth(ctx, deployment, s, until) })
 }
 
 func (a *alloc) cancelHealthWatch() {
@@ -67,8 +71,8 @@ func (a *alloc) endWatches() {
 }
 
 // judgeHealth waits until the allocation has been well for minHealthy, fails, or reaches the deadline.
-func (a *alloc) judgeHealth(ctx context.Context, deployment string, s strategy) {
-	deadline := time.NewTimer(s.deadline)
+func (a *alloc) judgeHealth(ctx context.Context, deployment string, s strategy, until time.Time) {
+	deadline := time.NewTimer(time.Until(until))
 	defer deadline.Stop()
 	held := time.NewTimer(0)
 	defer held.Stop()

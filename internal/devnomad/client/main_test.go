@@ -42,6 +42,11 @@ func runTask(role string) {
 	case "crash":
 		fmt.Fprintln(os.Stderr, "crashing")
 		os.Exit(1)
+	case "glutton": // takes 200 MiB
+		data := make([]byte, 200<<20)
+		for i := 0; i < len(data); i += 4096 {
+			data[i] = 1
+		}
 	case "once":
 		os.Exit(0)
 	case "stubborn": // ignores the kill signal, and has a child that does
@@ -67,6 +72,21 @@ func runTask(role string) {
 		<-more
 		fmt.Println("one more")
 		<-asked
+	case "clock": // a line every few milliseconds; asked to end, it ends with 3; with END, the first one ends at once
+		mark := os.Getenv("NOMAD_TASK_DIR") + "/ended"
+		if _, err := os.Stat(mark); err != nil && os.Getenv("END") != "" {
+			_ = os.WriteFile(mark, nil, 0o600)
+			os.Exit(2)
+		}
+		tick := time.NewTicker(5 * time.Millisecond)
+		for n := 0; ; n++ {
+			select {
+			case <-tick.C:
+				fmt.Println(n)
+			case <-asked:
+				os.Exit(3)
+			}
+		}
 	case "agent": // a client that runs what it is told and is killed
 		runAgent()
 	default:

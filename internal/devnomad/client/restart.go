@@ -9,7 +9,7 @@ import (
 )
 
 // restartPolicy counts the failures of a task within an interval and says what follows from the next one.
-type restartPolicy struct {
+type restartPolicy struct { // guarded by alloc.mu
 	attempts int
 	interval time.Duration
 	delay    time.Duration

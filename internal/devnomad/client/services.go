@@ -34,7 +34,8 @@ type check struct {
 	onUpdate string // require_healthy, ignore_warnings or ignore
 	interval time.Duration
 	restart  *api.CheckRestart // nil if none
-	task     string            // restarted by restart; "" for all
+	task     string            // restarted by restart, and where the script runs; "" for all
+	script   *script           // nil if Consul itself checks
 }
 
 // buildServices renders every service of the allocation.
@@ -46,7 +47,7 @@ func buildServices(cfg Config, spec *api.Allocation, dir allocDir) ([]service, e
 	var all []service
 	env := newEnv(cfg, spec, group, nil, dir)
 	for _, s := range group.Services {
-		built, err := buildService(spec, s, "", env)
+		built, err := buildService(spec, group, s, "", env)
 		if err != nil {
 			return nil, err
 		}
@@ -55,7 +56,7 @@ func buildServices(cfg Config, spec *api.Allocation, dir allocDir) ([]service, e
 	for _, task := range group.Tasks {
 		env := newEnv(cfg, spec, group, task, dir)
 		for _, s := range task.Services {
-			built, err := buildService(spec, s, task.Name, env)
+			built, err := buildService(spec, group, s, task.Name, env)
 			if err != nil {
 				return nil, err
 			}
@@ -65,7 +66,9 @@ func buildServices(cfg Config, spec *api.Allocation, dir allocDir) ([]service, e
 	return all, nil
 }
 
-func buildService(spec *api.Allocation, s *api.Service, task string, env *taskEnv) (service, error) {
+func buildService(
+	spec *api.Allocation, group *api.TaskGroup, s *api.Service, task string, env *taskEnv,
+) (service, error) {
 	name := env.expand(s.Name)
 	if err := supported(s); err != nil {
 		return service{}, fmt.Errorf("service %q: %w", name, err)
@@ -90,7 +93,7 @@ func buildService(spec *api.Allocation, s *api.Service, task string, env *taskEn
 		EnableTagOverride: s.EnableTagOverride, Weights: weights(s),
 	}
 	for i := range s.Checks {
-		if err := built.addCheck(spec, s, &s.Checks[i], env); err != nil {
+		if err := built.addCheck(spec, s, &s.Checks[i], env, group); err != nil {
 			return service{}, fmt.Errorf("service %q: %w", name, err)
 		}
 	}
@@ -168,7 +171,9 @@ func weights(s *api.Service) *consulapi.AgentWeights {
 	return &consulapi.AgentWeights{Passing: s.Weights.Passing, Warning: s.Weights.Warning}
 }
 
-func (b *service) addCheck(spec *api.Allocation, s *api.Service, c *api.ServiceCheck, env *taskEnv) error {
+func (b *service) addCheck(
+	spec *api.Allocation, s *api.Service, c *api.ServiceCheck, env *taskEnv, group *api.TaskGroup,
+) error {
 	host, port := b.reg.Address, b.reg.Port
 	if c.PortLabel != "" {
 		var err error
@@ -183,7 +188,14 @@ func (b *service) addCheck(spec *api.Allocation, s *api.Service, c *api.ServiceC
 	if reg.Name == "" {
 		reg.Name = fmt.Sprintf("service: %q check", b.reg.Name)
 	}
-	reg.CheckID = checkID(b.id, reg)
+	owner := firstOf(c.TaskName, s.TaskName, b.task)
+	var run *script
+	if c.Type == "script" {
+		if run, owner, err = scriptOf(c, owner, group); err != nil {
+			return fmt.Errorf("check %q: %w", c.Name, err)
+		}
+	}
+	reg.CheckID = checkID(b.id, reg, run)
 	b.reg.Checks = append(b.reg.Checks, reg)
 	restart := c.CheckRestart
 	if restart == nil {
@@ -191,7 +203,7 @@ func (b *service) addCheck(spec *api.Allocation, s *api.Service, c *api.ServiceC
 	}
 	b.checks = append(b.checks, check{
 		id: reg.CheckID, name: reg.Name, onUpdate: firstOf(c.OnUpdate, s.OnUpdate, api.OnUpdateRequireHealthy),
-		interval: c.Interval, restart: restart, task: firstOf(c.TaskName, s.TaskName, b.task),
+		interval: c.Interval, restart: restart, task: owner, script: run,
 	})
 	return nil
 }
@@ -217,15 +229,23 @@ func checkRegistration(c *api.ServiceCheck, addr string, env *taskEnv) (*consula
 		reg.HTTP = base.ResolveReference(target).String()
 		reg.Method, reg.Header, reg.Body = c.Method, c.Header, env.expand(c.Body)
 		reg.TLSSkipVerify, reg.TLSServerName = c.TLSSkipVerify, c.TLSServerName
+	case "script":
+		reg.TTL, reg.Interval, reg.Timeout = (c.Interval + scriptGrace).String(), "", ""
 	default:
-		return nil, fmt.Errorf("type %q is %w; use \"http\" or \"tcp\"", c.Type, errUnsupported)
+		return nil, fmt.Errorf("type %q is %w; use \"http\", \"tcp\" or \"script\"", c.Type, errUnsupported)
 	}
 	return reg, nil
 }
 
 // checkID names a check by what it does, so that it is the same as long as that is.
-func checkID(serviceID string, reg *consulapi.AgentServiceCheck) string {
-	what, err := json.Marshal(reg) // strings, numbers and maps only: it can't fail
+func checkID(serviceID string, reg *consulapi.AgentServiceCheck, run *script) string {
+	var what []byte
+	var err error
+	if run == nil {
+		what, err = json.Marshal(reg) // strings, numbers and maps only: it can't fail
+	} else {
+		what, err = json.Marshal([]any{reg, run})
+	}
 	if err != nil {
 		panic(err)
 	}

@@ -22,8 +22,9 @@ type task struct {
 	policy     *restartPolicy
 	killSignal syscall.Signal
 
-	state   api.TaskState // guarded by alloc.mu
-	process *process      // guarded by alloc.mu; nil while none runs
+	state     api.TaskState // guarded by alloc.mu
+	process   *process      // guarded by alloc.mu; nil while none runs
+	recovered *process      // what Restore has found, until run takes it
 
 	killCtx context.Context
 	killNow context.CancelFunc
@@ -69,12 +70,18 @@ func (t *task) kill(why *api.TaskEvent) {
 func (t *task) run() {
 	defer close(t.done)
 	defer t.killNow()
-	t.emit(received())
-	if err := t.setUp(); err != nil {
-		t.die(setupFailed(err), true)
+	switch before := t.look(); {
+	case before.State == "dead": // restored
 		return
+	case t.recovered != nil:
+	default:
+		if err := t.setUp(len(before.Events) == 0); err != nil {
+			t.die(setupFailed(err), true)
+			return
+		}
+		t.resume(before)
 	}
-	for t.killCtx.Err() == nil {
+	for t.recovered != nil || t.killCtx.Err() == nil {
 		next, dead := t.runOnce()
 		if dead {
 			t.die(next, next != nil)
@@ -88,21 +95,25 @@ func (t *task) run() {
 	t.die(nil, false)
 }
 
-func (t *task) setUp() error {
-	t.emit(buildingTaskDir())
+func (t *task) setUp(fresh bool) error {
+	if fresh {
+		t.emit(received())
+		t.emit(buildingTaskDir())
+	}
 	return t.alloc.dir.make(t.spec.Name)
 }
 
 // runOnce starts the process and waits for its end. It returns the event of what follows and whether that is the task's
 // death: a restart, a failure, or nil for a kill and for a batch task that is complete.
 func (t *task) runOnce() (next *api.TaskEvent, dead bool) {
-	env := newEnv(t.alloc.client.cfg, t.alloc.current(), t.alloc.group, t.spec, t.alloc.dir)
-	if event, err := t.prepare(env); err != nil {
-		return t.notStarted(event(err), err)
-	}
-	p, err := startProcess(t.spec, t.alloc.dir, env, t.alloc.client.cfg.TieTasks)
-	if err != nil {
-		return t.notStarted(driverFailed(err), err)
+	p := t.recovered
+	t.recovered = nil
+	if p == nil {
+		var event *api.TaskEvent
+		var err error
+		if p, event, err = t.start(); err != nil {
+			return t.notStarted(event, err)
+		}
 	}
 	t.dropRequests()
 	t.running(p)
@@ -116,6 +127,27 @@ func (t *task) runOnce() (next *api.TaskEvent, dead bool) {
 	case req := <-t.restart:
 		return t.restarted(p, req)
 	}
+}
+
+func (t *task) env() *taskEnv {
+	return newEnv(t.alloc.client.cfg, t.alloc.current(), t.alloc.group, t.spec, t.alloc.dir)
+}
+
+// start starts the process. With an error it returns the event that tells of it.
+func (t *task) start() (*process, *api.TaskEvent, error) {
+	env := t.env()
+	if event, err := t.prepare(env); err != nil {
+		return nil, event(err), err
+	}
+	driver, err := t.driver()
+	if err != nil {
+		return nil, driverFailed(err), err
+	}
+	h, err := driver.start(t.killCtx, t.spec, t.alloc.dir, env)
+	if err != nil {
+		return nil, driverFailed(err), err
+	}
+	return follow(h), nil, nil
 }
 
 // errUnsupported is wrapped by what the embedded agent can't do: trying again does not help.
@@ -150,7 +182,9 @@ func (t *task) prepare(env *taskEnv) (func(error) *api.TaskEvent, error) {
 
 // failed asks the restart policy what follows.
 func (t *task) failed() (next *api.TaskEvent, dead bool) {
+	t.alloc.mu.Lock()
 	event := t.policy.failed(time.Now())
+	t.alloc.mu.Unlock()
 	return event, event.Type == api.TaskNotRestarting
 }
 

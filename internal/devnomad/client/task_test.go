@@ -129,15 +129,7 @@ func TestKillTimeoutEndsEverythingThatTheTaskHasStarted(t *testing.T) {
 	task(spec).KillTimeout = new(200 * time.Millisecond)
 	h.run(spec)
 	var child int
-	h.eventually("the task's child is ready", func() bool {
-		lines := h.logLines(spec.ID, "stdout")
-		for _, line := range lines {
-			if digits, found := strings.CutPrefix(line, "CHILD "); found {
-				child, _ = strconv.Atoi(digits)
-			}
-		}
-		return child != 0 && strings.Count(strings.Join(lines, "\n"), "READY") == 2
-	})
+	h.eventually("the task's child is ready", func() bool { child = childOf(h, spec); return child != 0 })
 	h.Stop(spec.ID)
 	u := h.awaitStatus(spec.ID, api.AllocClientStatusComplete)
 	wantEvents(t, u, "server",
@@ -145,6 +137,20 @@ func TestKillTimeoutEndsEverythingThatTheTaskHasStarted(t *testing.T) {
 		"Killing: Sent interrupt. Waiting 200ms before force killing", "Terminated: Exit Code: 137, Signal: 9",
 		"Killed: Task successfully killed")
 	h.eventually("the child is gone", func() bool { return gone(child) })
+}
+
+// childOf returns the child of a stubborn task when both ignore signals, 0 before.
+func childOf(h *harness, spec *api.Allocation) int {
+	child, lines := 0, h.logLines(spec.ID, "stdout")
+	for _, line := range lines {
+		if digits, found := strings.CutPrefix(line, "CHILD "); found {
+			child, _ = strconv.Atoi(digits)
+		}
+	}
+	if strings.Count(strings.Join(lines, "\n"), "READY") != 2 {
+		return 0
+	}
+	return child
 }
 
 // gone reports whether a process has ended; one that nobody reaps (a zombie) has.
@@ -265,12 +271,12 @@ func TestRefusalsSayWhy(t *testing.T) {
 		want   string
 	}{
 		"driver": {
-			func(a *api.Allocation) { task(a).Driver = "docker" },
-			`Driver Failure: driver "docker" is not in the embedded agent, which has raw_exec only; run it on a real Nomad`,
+			func(a *api.Allocation) { task(a).Driver = "java" },
+			`Driver Failure: driver "java" is not in the embedded agent, which has raw_exec and docker; run it on a real Nomad`,
 		},
 		"config": {
 			func(a *api.Allocation) { task(a).Config["cgroup"] = "x" },
-			`Driver Failure: config key "cgroup" of raw_exec is not in the embedded agent, which has command and args`,
+			`Driver Failure: config key "cgroup" of raw_exec is not in the embedded agent, which has args and command`,
 		},
 		"command": {
 			func(a *api.Allocation) { task(a).Config["command"] = "/no/such/thing" },
@@ -289,8 +295,8 @@ func TestRefusalsSayWhy(t *testing.T) {
 			`Setup Failure: service "m": port "web" is no port of the group's network block and no number`,
 		},
 		"check type": {
-			func(a *api.Allocation) { withService(a); group(a).Services[0].Checks[0].Type = "script" },
-			`Setup Failure: service "m": check "health": type "script" is not in the embedded agent; use "http" or "tcp"`,
+			func(a *api.Allocation) { withService(a); group(a).Services[0].Checks[0].Type = "grpc" },
+			`Setup Failure: service "m": check "health": type "grpc" is not in the embedded agent; use "http", "tcp" or…`,
 		},
 		"check interval": {
 			func(a *api.Allocation) { withService(a); group(a).Services[0].Checks[0].Interval = time.Millisecond },

@@ -28,6 +28,9 @@ func (t *task) emit(e *api.TaskEvent) { t.change(func(s *api.TaskState) { addEve
 func (t *task) running(p *process) {
 	t.change(func(s *api.TaskState) {
 		t.process = p
+		if s.State == "running" { // restored
+			return
+		}
 		s.State, s.StartedAt = "running", time.Now().UTC()
 		addEvent(s, started())
 	})
@@ -57,6 +60,13 @@ func (t *task) die(e *api.TaskEvent, failed bool) {
 			addEvent(s, e)
 		}
 	})
+}
+
+// look returns a copy of the state.
+func (t *task) look() *api.TaskState {
+	t.alloc.mu.Lock()
+	defer t.alloc.mu.Unlock()
+	return t.snapshot()
 }
 
 // snapshot copies the state. alloc.mu must be held. Events are never changed once they are added.

@@ -15,11 +15,13 @@ import (
 // envCall is the one template function of the embedded agent: {{ env "NAME" }}.
 var envCall = regexp.MustCompile("{{-?\\s*env\\s+[\"`]([A-Za-z_][A-Za-z0-9_]*)[\"`]\\s*-?}}")
 
-// renderTemplate writes a template block once: static text and {{ env "NAME" }}. With env = true its KEY=value lines
-// join the task's environment.
+// renderTemplate writes a template block once, before the task starts: static text and {{ env "NAME" }}. With env = true
+// its KEY=value lines join the task's environment. Nomad renders with the consul-template library, which would bring 31
+// more modules, Vault's client among them: what watches Consul, Vault or Nomad is refused by name instead. So nothing is
+// rendered anew while the task runs, and every change_mode means the same.
 func renderTemplate(t *api.Template, dir allocDir, task string, env *taskEnv) error {
 	dest := env.expand(or(t.DestPath, ""))
-	text, err := templateText(t, env)
+	text, err := templateText(t, dir, task, env)
 	if err != nil {
 		return fmt.Errorf("render template %q: %w", dest, err)
 	}
@@ -37,22 +39,45 @@ func renderTemplate(t *api.Template, dir allocDir, task string, env *taskEnv) er
 	if err := os.WriteFile(path, []byte(text), os.FileMode(perms)); err != nil {
 		return fmt.Errorf("render template %q: %w", dest, err)
 	}
-	if or(t.Envvars, false) {
-		return addEnvLines(text, env)
-	}
-	return nil
+	return addTemplateEnv(t, dir, task, env)
 }
 
-func templateText(t *api.Template, env *taskEnv) (string, error) {
+// addTemplateEnv adds the lines of a rendered template with env = true to the environment.
+func addTemplateEnv(t *api.Template, dir allocDir, task string, env *taskEnv) error {
+	if !or(t.Envvars, false) {
+		return nil
+	}
+	path, err := dir.inTask(task, env.expand(or(t.DestPath, "")))
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("read the environment of a template: %w", err)
+	}
+	return addEnvLines(string(text), env)
+}
+
+func templateText(t *api.Template, dir allocDir, task string, env *taskEnv) (string, error) {
 	switch {
 	case or(t.DestPath, "") == "":
 		return "", errors.New("destination is missing")
-	case or(t.SourcePath, "") != "":
-		return "", fmt.Errorf("source is %w; put the text into data", errUnsupported)
 	case firstOf(or(t.LeftDelim, ""), "{{") != "{{" || firstOf(or(t.RightDelim, ""), "}}") != "}}":
 		return "", fmt.Errorf("another delimiter is %w; use {{ and }}", errUnsupported)
 	}
-	text := envCall.ReplaceAllStringFunc(or(t.EmbeddedTmpl, ""), func(call string) string {
+	data := or(t.EmbeddedTmpl, "")
+	if source := env.expand(or(t.SourcePath, "")); source != "" {
+		path, err := dir.inTask(task, source)
+		if err != nil {
+			return "", err
+		}
+		read, err := os.ReadFile(path)
+		if err != nil {
+			return "", err
+		}
+		data = string(read)
+	}
+	text := envCall.ReplaceAllStringFunc(data, func(call string) string {
 		value, _ := env.lookup(envCall.FindStringSubmatch(call)[1])
 		return strings.ReplaceAll(value, "{{", "{{\x00") // a value is text, not a template
 	})
