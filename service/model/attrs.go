@@ -103,11 +103,14 @@ func (a attrs) object(name, class string) (attrs, error) {
 	return attrs{o, a.l}, nil
 }
 
-// sequence returns the elements of a list or tuple.
+// sequence returns the elements of a list, a tuple or an array of objects.
 func (a attrs) sequence(name string) ([]any, error) {
 	v, err := a.get(name)
 	if err != nil {
 		return nil, err
+	}
+	if arr, err := pickle.ArrayOf(v); err == nil && arr.Type.Kind == 'O' && len(arr.Shape) == 1 {
+		return a.values(name, arr)
 	}
 	s, err := pickle.Sequence(v)
 	if err != nil {
@@ -128,40 +131,21 @@ func (a attrs) values(name string, arr *pickle.Array) ([]any, error) {
 	return v, nil
 }
 
-// labels returns the classes of a classifier.
-func (a attrs) labels() ([]any, error) {
-	v, err := a.get("classes_")
-	if err != nil {
-		return nil, err
+// width returns n_features_in_.
+func (a attrs) width() (int, error) {
+	n, err := a.integer("n_features_in_")
+	if err == nil && (n < 1 || n > maxWidth) {
+		err = a.errorf("n_features_in_", "it is %d: want 1 to %d", n, maxWidth)
 	}
-	arr, err := pickle.ArrayOf(v)
-	if err != nil {
-		if _, listed := pickle.Sequence(v); listed == nil {
-			return nil, a.errorf("classes_", "a classifier of several outputs is not supported: want one array of classes")
-		}
-		return nil, a.errorf("classes_", "%w", err)
-	}
-	values, err := a.values("classes_", arr)
-	if err != nil {
-		return nil, err
-	}
-	if len(arr.Shape) != 1 || len(values) == 0 {
-		return nil, a.errorf("classes_", "want a list of classes, not the shape %v", arr.Shape)
-	}
-	for i := range values {
-		if values[i], err = pickle.Scalar(values[i]); err != nil {
-			return nil, a.errorf("classes_", "class %d: %w", i, err)
-		}
-	}
-	return values, nil
+	return n, err
 }
 
-// width checks n_features_in_ (there since scikit-learn 0.24) against the width that the estimator's numbers have.
-func (a attrs) width(n int) error {
-	if _, ok := a.o.Attrs["n_features_in_"]; !ok {
+// checkWidth checks n_features_in_ (there since scikit-learn 0.24) against the width that the estimator's numbers have.
+func (a attrs) checkWidth(n int) error {
+	if v := a.o.Attrs["n_features_in_"]; v == nil || n == anyWidth {
 		return nil
 	}
-	in, err := a.integer("n_features_in_")
+	in, err := a.width()
 	if err != nil {
 		return err
 	}
@@ -196,12 +180,33 @@ func (a attrs) names(n int) ([]string, error) {
 
 // signature fills the parts of a signature that all estimators share.
 func (a attrs) signature(kind Kind, in, out int) (Signature, error) {
-	if in < 1 || out < 1 {
-		return Signature{}, errors.New(a.class() + " has no columns or gives nothing")
+	if in < 1 || out < 1 || in > maxWidth || out > maxWidth {
+		return Signature{}, errors.New(a.class() + " has no columns, far too many of them, or gives nothing")
 	}
-	if err := a.width(in); err != nil {
+	if err := a.checkWidth(in); err != nil {
 		return Signature{}, err
 	}
 	names, err := a.names(in)
 	return Signature{Kind: kind, In: in, Out: out, Names: names}, err
+}
+
+// transformer makes an estimator that turns rows of in numbers into rows of out numbers.
+func (a attrs) transformer(in, out int, f rowsFunc) (*estimator, error) {
+	sig, err := a.signature(Transformer, in, out)
+	sig.Vector = true
+	return &estimator{Signature: sig, apply: f}, err
+}
+
+// regressor makes an estimator that gives out numbers for a row. Vector: as a list.
+func (a attrs) regressor(in, out int, vector bool, f rowsFunc) (*estimator, error) {
+	sig, err := a.signature(Regressor, in, out)
+	sig.Vector = vector
+	return &estimator{Signature: sig, apply: f}, err
+}
+
+// classifier makes an estimator that gives the index of a label. How it chooses is for the caller to add.
+func (a attrs) classifier(in int, labels []any) (*estimator, error) {
+	sig, err := a.signature(Classifier, in, 1)
+	sig.Labels = labels
+	return &estimator{Signature: sig}, err
 }

@@ -1,8 +1,10 @@
 package model_test
 
 import (
+	"archive/zip"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -13,74 +15,178 @@ import (
 	"github.com/weirhq/weir/service/model"
 )
 
-// fixture is what scikit-learn says about a model file: see service/testdata/make_fixtures.py.
+// fixture is what scikit-learn says about a model file: see service/testdata/make_fixtures.py and make_models.py.
 type fixture struct {
-	Class      string      `json:"class"`
-	Classes    []any       `json:"classes"`
-	Vector     bool        `json:"vector"`
-	X          [][]float64 `json:"x"`
-	Prediction []any       `json:"prediction"`
-	path       string
+	Class         string       `json:"class"`
+	Version       string       `json:"version"`
+	Format        string       `json:"format"`
+	Vector        bool         `json:"vector"`
+	Float32       bool         `json:"float32"` // scikit-learn computes it in 32 bits
+	X             [][]*float64 `json:"x"`       // null is NaN
+	Prediction    []any        `json:"prediction"`
+	Probabilities []any        `json:"probabilities"`
+	Decision      []any        `json:"decision"`
+	name          string
+	content       []byte
 }
 
+// fixtures reads the model files that lie open and those in the bundles.
 func fixtures(t testing.TB) []fixture {
 	t.Helper()
-	paths, err := filepath.Glob("../testdata/sklearn-*/*.json")
-	if err != nil || len(paths) < 80 {
-		t.Fatalf("found %d fixtures: want at least 80 (%v)", len(paths), err)
+	files := map[string][]byte{}
+	paths, err := filepath.Glob("../testdata/sklearn-*/*")
+	if err != nil {
+		t.Fatal(err)
 	}
-	var out []fixture
 	for _, path := range paths {
 		b, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var f fixture
-		if err := json.Unmarshal(b, &f); err != nil {
-			t.Fatalf("%s: %v", path, err)
+		name := strings.TrimPrefix(filepath.ToSlash(path), "../testdata/")
+		if before, ok := strings.CutSuffix(name, ".zip"); ok {
+			unzip(t, path, before, files)
+		} else {
+			files[name] = b
 		}
-		base := strings.TrimSuffix(path, ".json")
-		if f.path = base + ".pkl"; !exists(f.path) {
-			f.path = base + ".joblib"
+	}
+	var out []fixture
+	for name, b := range files {
+		if base, ok := strings.CutSuffix(name, ".json"); ok {
+			out = append(out, newFixture(t, base, b, files))
 		}
-		out = append(out, f)
+	}
+	if len(out) < 250 {
+		t.Fatalf("found %d fixtures: want at least 250", len(out))
 	}
 	return out
 }
 
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
+func newFixture(t testing.TB, base string, b []byte, files map[string][]byte) fixture {
+	t.Helper()
+	var f fixture
+	if err := json.Unmarshal(b, &f); err != nil {
+		t.Fatalf("%s: %v", base, err)
+	}
+	for _, suffix := range []string{".pkl", ".joblib"} {
+		if content, ok := files[base+suffix]; ok {
+			f.name, f.content = base+suffix, content
+		}
+	}
+	return f
+}
+
+func unzip(t testing.TB, path, prefix string, files map[string][]byte) {
+	t.Helper()
+	z, err := zip.OpenReader(path)
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	defer func() { _ = z.Close() }()
+	for _, f := range z.File {
+		r, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[prefix+"/"+f.Name] = b
+	}
 }
 
 func TestPredictsAsScikitLearn(t *testing.T) {
 	for _, f := range fixtures(t) {
-		t.Run(strings.TrimPrefix(f.path, "../testdata/"), func(t *testing.T) {
-			m, _, err := model.LoadFile(f.path, "")
+		t.Run(f.name, func(t *testing.T) {
+			if tolerance = 1e-9; f.Float32 {
+				tolerance = 1e-5
+			}
+			m, err := model.Load(f.content)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if m.Class != f.Class || m.Vector != f.Vector {
 				t.Errorf("class %s, vector %v: want %s, %v", m.Class, m.Vector, f.Class, f.Vector)
 			}
-			batch := predict(t, m, f.X)
+			x := f.rows()
+			batch := predict(t, m, x)
 			for i, want := range f.Prediction {
 				check(t, fmt.Sprintf("row %d in a batch", i), batch[i], want)
-				check(t, fmt.Sprintf("row %d alone", i), predict(t, m, f.X[i:i+1])[0], want)
+				check(t, fmt.Sprintf("row %d alone", i), predict(t, m, x[i:i+1])[0], want)
 			}
+			if f.Format == "" {
+				return // of make_fixtures.py, which writes predictions only
+			}
+			checkScores(t, "probabilities", m, m.Proba, m.Probabilities, x, f.Probabilities)
+			checkScores(t, "decision values", m, m.Decision, m.DecisionValues, x, f.Decision)
 		})
 	}
 }
 
-// predict returns for each row a label, a number or a list of numbers, as JSON has them.
+func checkScores(t *testing.T, what string, m *model.Model, n int,
+	f func([]float64, int, []float64, *model.Scratch) error, x [][]float64, want []any,
+) {
+	t.Helper()
+	if (n > 0) != (want != nil) {
+		t.Errorf("%s: the model gives %d a row, and scikit-learn gives them for %d rows", what, n, len(want))
+		return
+	}
+	if n == 0 {
+		return
+	}
+	out := make([]float64, n*len(x))
+	if err := f(flat(x), len(x), out, &model.Scratch{}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range x {
+		check(t, fmt.Sprintf("%s of row %d", what, i), scores(m, out[i*n:(i+1)*n]), want[i])
+	}
+}
+
+// scores are the numbers of one row as JSON has them: a list, a list for each output, or a single decision value.
+func scores(m *model.Model, row []float64) any {
+	list := func(v []float64) any {
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = v[i]
+		}
+		return out
+	}
+	switch {
+	case len(row) == 1 && m.Proba != 1:
+		return row[0]
+	case !m.Grouped() || m.Proba != len(row):
+		return list(row)
+	}
+	var out []any
+	for _, labels := range m.Outputs {
+		out = append(out, list(row[:len(labels)]))
+		row = row[len(labels):]
+	}
+	return out
+}
+
+// rows is X with NaN.
+func (f *fixture) rows() [][]float64 {
+	out := make([][]float64, len(f.X))
+	for i, row := range f.X {
+		for _, v := range row {
+			if v == nil {
+				out[i] = append(out[i], math.NaN())
+			} else {
+				out[i] = append(out[i], *v)
+			}
+		}
+	}
+	return out
+}
+
+// predict returns for each row a label, a number or a list of them, as JSON has them.
 func predict(t testing.TB, m *model.Model, x [][]float64) []any {
 	t.Helper()
-	var flat []float64
-	for _, row := range x {
-		flat = append(flat, row...)
-	}
 	out := make([]float64, len(x)*m.Out)
-	if err := m.Predict(flat, len(x), out, &model.Scratch{}); err != nil {
+	if err := m.Predict(flat(x), len(x), out, &model.Scratch{}); err != nil {
 		t.Fatal(err)
 	}
 	answers := make([]any, len(x))
@@ -90,31 +196,56 @@ func predict(t testing.TB, m *model.Model, x [][]float64) []any {
 	return answers
 }
 
+func flat(x [][]float64) []float64 {
+	var out []float64
+	for _, row := range x {
+		out = append(out, row...)
+	}
+	return out
+}
+
 func answer(m *model.Model, out []float64) any {
-	if m.Kind == model.Classifier {
-		switch label := m.Labels[int(out[0])].(type) {
-		case int64:
-			return float64(label)
-		default:
-			return label
-		}
-	}
-	if !m.Vector {
-		return out[0]
-	}
 	list := make([]any, len(out))
 	for i, v := range out {
 		list[i] = v
+		if m.Kind == model.Classifier {
+			labels := m.Labels
+			if m.Outputs != nil {
+				labels = m.Outputs[i]
+			}
+			list[i] = plain(labels[int(v)])
+		}
+	}
+	if !m.Vector {
+		return list[0]
 	}
 	return list
 }
 
+// plain turns a label into what JSON has for it.
+func plain(label any) any {
+	switch label := label.(type) {
+	case int64:
+		return float64(label)
+	case uint64:
+		return float64(label)
+	}
+	return label
+}
+
+// tolerance of check, relative to numbers above 1.
+var tolerance = 1e-9
+
 func check(t *testing.T, what string, got, want any) {
 	t.Helper()
 	switch w := want.(type) {
+	case nil:
+		if g, ok := got.(float64); ok && math.IsNaN(g) {
+			return
+		}
 	case float64:
 		g, ok := got.(float64)
-		if ok && math.Abs(g-w) <= 1e-9*max(1, math.Abs(w)) {
+		if ok && math.Abs(g-w) <= tolerance*max(1, math.Abs(w)) {
 			return
 		}
 	case []any:
@@ -133,16 +264,18 @@ func check(t *testing.T, what string, got, want any) {
 	t.Errorf("%s: got %v, want %v", what, got, want)
 }
 
-func TestFixturesCoverBothVersions(t *testing.T) {
+func TestFixturesCoverSeveralVersions(t *testing.T) {
 	versions := map[string]bool{}
 	for _, f := range fixtures(t) {
-		m, _, err := model.LoadFile(f.path, "")
+		m, err := model.Load(f.content)
 		if err != nil {
 			t.Fatal(err)
 		}
 		versions[m.Sklearn] = true
 	}
-	if !versions["1.2.1"] || len(versions) < 2 {
-		t.Errorf("versions of scikit-learn: %v", versions)
+	for _, want := range []string{"0.24.2", "1.2.1", "1.5.2", "1.9.1"} {
+		if !versions[want] {
+			t.Errorf("no fixture of scikit-learn %s", want)
+		}
 	}
 }

@@ -34,6 +34,9 @@ const (
 type forest struct {
 	features int
 	outputs  int // numbers in a leaf
+	groups   int // that these are for: each group of a classifier adds up to 1
+	missing  bool
+	nanLeft  []uint64 // bits: the nodes where NaN goes left; nil: nowhere
 	narrow   []node
 	wide     []wideNode // in place of narrow
 	leaf     []uint32   // of each node: where its numbers begin in values
@@ -44,13 +47,14 @@ type forest struct {
 
 // packForest packs trees. normalise makes the numbers of each leaf add up to 1.
 func packForest(trees []*rawTree, normalise bool) (*forest, error) {
-	f := &forest{features: trees[0].features, outputs: trees[0].outputs}
+	f := &forest{features: trees[0].features, outputs: trees[0].outputs, groups: trees[0].groups, missing: true}
 	total := 0
 	for i, t := range trees {
-		if t.features != f.features || t.outputs != f.outputs {
+		if t.features != f.features || t.outputs != f.outputs || t.groups != f.groups {
 			return nil, fmt.Errorf("tree %d: it has other columns or classes than tree 0", i)
 		}
 		total += t.nodes
+		f.missing = f.missing && t.hasMissing
 	}
 	if total > math.MaxInt32 {
 		return nil, errors.New("the trees have more than 2^31 nodes")
@@ -61,6 +65,9 @@ func packForest(trees []*rawTree, normalise bool) (*forest, error) {
 		f.narrow = make([]node, 0, total)
 	}
 	f.leaf = make([]uint32, 0, total)
+	if f.missing {
+		f.nanLeft = make([]uint64, (total+63)/64)
+	}
 	for i, t := range trees {
 		if err := f.add(t, normalise); err != nil {
 			return nil, fmt.Errorf("tree %d: %w", i, err)
@@ -88,10 +95,13 @@ func (f *forest) add(t *rawTree, normalise bool) error {
 				return err
 			}
 			if leaf {
-				f.addLeaf(t, i, normalise)
+				f.addLeaf(t, i, levels, normalise)
 				continue
 			}
-			f.push(floorFloat32(t.threshold.Float(i)), int(t.feature.Int(i)), next+len(below))
+			if f.missing && t.missing.Int(i) != 0 {
+				f.nanLeft[len(f.leaf)/64] |= 1 << (len(f.leaf) % 64)
+			}
+			f.push(floorFloat32(t.threshold.Float(i)), t.column(i), next+len(below))
 			f.leaf = append(f.leaf, 0)
 			below = append(below, left, right)
 		}
@@ -104,11 +114,24 @@ func (f *forest) add(t *rawTree, normalise bool) error {
 	return nil
 }
 
-func (f *forest) addLeaf(t *rawTree, i int, normalise bool) {
+func (f *forest) addLeaf(t *rawTree, i, depth int, normalise bool) {
 	self := len(f.leaf)
 	f.push(float32(math.Inf(1)), 0, self)
 	f.leaf = append(f.leaf, uint32(len(f.values)))
-	values := t.values[i*t.outputs : (i+1)*t.outputs]
+	if t.byDepth {
+		f.values = append(f.values, float64(depth)+averagePath(t.samples.Float(i)))
+		return
+	}
+	size := f.groupSize()
+	for from := i * t.outputs; from < (i+1)*t.outputs; from += size {
+		f.addValues(t.values[from:from+size], normalise)
+	}
+}
+
+// groupSize is how many numbers a leaf has for one output.
+func (f *forest) groupSize() int { return f.outputs / f.groups }
+
+func (f *forest) addValues(values []float64, normalise bool) {
 	sum := 0.0
 	for _, v := range values {
 		sum += v
@@ -134,11 +157,11 @@ func (f *forest) push(threshold float32, feature, child int) {
 const errFloat32 = "the number is too large for this model, which computes in 32-bit floats"
 
 // cast converts rows to float32, as scikit-learn does before it asks a tree.
-func cast(x []float64, width int, s *Scratch) ([]float32, error) {
+func cast(x []float64, width int, missing bool, s *Scratch) ([]float32, error) {
 	s.float32s = grow(&s.float32s, len(x))
 	for i, v := range x {
 		c := float32(v)
-		if c-c != 0 { // infinite or NaN
+		if c-c != 0 && !(missing && v != v) { // infinite or NaN
 			return nil, &RangeError{Row: i / width, Column: i % width, Reason: errFloat32}
 		}
 		s.float32s[i] = c
@@ -177,6 +200,10 @@ func (f *forest) sumParallel(x []float32, rows int, acc []float64, workers int) 
 const blockRows = 512
 
 func (f *forest) sumRows(x []float32, rows int, acc []float64) {
+	if f.missing && hasNaN(x) {
+		f.sumMissing(x, rows, acc)
+		return
+	}
 	if rows == 1 {
 		f.sumRow(x, acc)
 		return

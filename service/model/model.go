@@ -1,7 +1,7 @@
 // Package model evaluates scikit-learn estimators in Go.
 //
 // A file is read by package pickle into plain objects. A registry (registry.go) says for each class which builder turns
-// its attributes into an Estimator. To support a further class, write its builder and add one line to the registry.
+// its attributes into an estimator. To support a further class, write its builder and add one line to the registry.
 package model
 
 import (
@@ -9,39 +9,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"strings"
 
 	"github.com/weirhq/weir/service/pickle"
 )
-
-// Kind says what an estimator computes for a row.
-type Kind string
-
-// The kinds of estimators.
-const (
-	Transformer Kind = "transformer" // a new row
-	Regressor   Kind = "regressor"   // numbers
-	Classifier  Kind = "classifier"  // the index of a class
-)
-
-// Signature describes the rows that an estimator takes and gives.
-type Signature struct {
-	Kind   Kind
-	In     int      // numbers in a row it takes
-	Out    int      // numbers that it gives for a row
-	Vector bool     // it gives a list for a row, even where Out is 1
-	Labels []any    // of a classifier: int64, uint64, float64, bool or string
-	Names  []string // of the columns it takes, if the file has them
-}
-
-// Estimator computes something for each row. It is safe for concurrent use with a Scratch for each caller.
-type Estimator interface {
-	Signature() Signature
-	// Apply reads rows*In numbers from x, row by row, and writes rows*Out numbers to out. It leaves x as it is.
-	Apply(x []float64, rows int, out []float64, s *Scratch) error
-}
 
 // RangeError is a number in a request that the estimator can't take.
 type RangeError struct {
@@ -59,16 +31,34 @@ type Model struct {
 	Signature
 	Class   string // such as "Pipeline"
 	Sklearn string // version of scikit-learn that wrote the file, "" if it doesn't say
-	est     Estimator
+	est     *estimator
 }
 
 // Predict computes the estimator's answers: rows*In numbers from x, rows*Out numbers to out. For a classifier they are
-// indices into Labels.
+// indices into Labels, or into the labels of each of Outputs.
 func (m *Model) Predict(x []float64, rows int, out []float64, s *Scratch) error {
-	if len(x) != rows*m.In || len(out) != rows*m.Out {
+	return m.run(m.est.apply, m.Out, x, rows, out, s)
+}
+
+// Probabilities computes rows*Proba numbers: the probability of each class, as predict_proba gives them.
+func (m *Model) Probabilities(x []float64, rows int, out []float64, s *Scratch) error {
+	return m.run(m.est.proba, m.Proba, x, rows, out, s)
+}
+
+// DecisionValues computes rows*Decision numbers, as decision_function gives them.
+func (m *Model) DecisionValues(x []float64, rows int, out []float64, s *Scratch) error {
+	return m.run(m.est.decision, m.Decision, x, rows, out, s)
+}
+
+func (m *Model) run(f rowsFunc, width int, x []float64, rows int, out []float64, s *Scratch) error {
+	if f == nil {
+		return errors.New("the model doesn't have this")
+	}
+	if m.In >= 0 && len(x) != rows*m.In || len(out) != rows*width {
 		return fmt.Errorf("predict: want %d numbers for %d rows, not %d", rows*m.In, rows, len(x))
 	}
-	return m.est.Apply(x, rows, out, s)
+	s.reset()
+	return f(x, rows, out, s)
 }
 
 // ErrDigest means that a file is not the one that was meant.
@@ -125,7 +115,7 @@ func Load(data []byte) (m *Model, err error) {
 	if err != nil {
 		return nil, err
 	}
-	m = &Model{Signature: est.Signature(), Class: o.Class.Name, est: est}
+	m = &Model{Signature: est.Signature, Class: o.Class.Name, est: est}
 	m.Sklearn, _ = o.Attrs["_sklearn_version"].(string)
 	return m, m.check()
 }
@@ -134,19 +124,11 @@ func Load(data []byte) (m *Model, err error) {
 const maxWidth = 1 << 20
 
 func (m *Model) check() error {
-	if m.In < 1 || m.In > maxWidth || m.Out < 1 || m.Out > maxWidth {
+	if m.In < 1 && m.In != anyWidth || m.In > maxWidth || m.Out < 1 || m.Out > maxWidth {
 		return fmt.Errorf("%s takes %d numbers and gives %d: want 1 to %d", m.Class, m.In, m.Out, maxWidth)
 	}
-	return nil
-}
-
-// argmax returns the index of the largest number, the first of equal ones, as numpy does.
-func argmax(v []float64) int {
-	best, at := math.Inf(-1), 0
-	for i, f := range v {
-		if f > best {
-			best, at = f, i
-		}
+	if m.est.apply == nil {
+		return fmt.Errorf("%s only works within another estimator", m.Class)
 	}
-	return at
+	return nil
 }

@@ -111,18 +111,41 @@ func TestBatchesAgree(t *testing.T) {
 // FuzzLoad checks that no file makes the loader panic, and that what loads can be asked.
 func FuzzLoad(f *testing.F) {
 	for _, fx := range fixtures(f) {
-		if b, err := os.ReadFile(fx.path); err == nil && len(b) < 4096 {
+		if b := fx.content; len(b) < 4096 {
 			f.Add(b)
 		}
 	}
 	f.Add(honest().pickle())
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := model.Load(data)
-		if err != nil || m.In > 1000 || m.Out > 1000 {
+		if err != nil || max(m.In, m.Out, m.Proba, m.Decision) > 1000 {
 			return
 		}
-		if err := m.Predict(make([]float64, 3*m.In), 3, make([]float64, 3*m.Out), &model.Scratch{}); err != nil {
-			t.Logf("predict: %v", err)
+		const rows = 3
+		x, out, s := make([]float64, rows*max(1, m.In)), make([]float64, rows*1000), &model.Scratch{}
+		for i := range x {
+			if x[i] = float64(i % 5); m.Missing && i%4 == 3 {
+				x[i] = math.NaN()
+			}
+		}
+		for n, f := range map[int]func([]float64, int, []float64, *model.Scratch) error{
+			m.Out: m.Predict, m.Proba: m.Probabilities, m.Decision: m.DecisionValues,
+		} {
+			if n > 0 {
+				_ = f(x, rows, out[:rows*n], s)
+			}
+		}
+		if m.Kind != model.Classifier || m.Predict(x, rows, out[:rows*m.Out], s) != nil {
+			return
+		}
+		for i, v := range out[:rows*m.Out] {
+			labels := m.Labels
+			if m.Outputs != nil {
+				labels = m.Outputs[i%m.Out]
+			}
+			if !(v >= 0 && int(v) < len(labels)) {
+				t.Fatalf("answer %v for %d labels", v, len(labels))
+			}
 		}
 	})
 }

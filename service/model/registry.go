@@ -3,12 +3,14 @@ package model
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/weirhq/weir/service/pickle"
 )
 
-// builder turns the attributes of one estimator into an Estimator.
-type builder func(a attrs) (Estimator, error)
+// builder turns the attributes of one estimator into an estimator.
+type builder func(a attrs) (*estimator, error)
 
 // entry says how a class is built. Its modules are all that the class has lived in.
 type entry struct {
@@ -17,23 +19,25 @@ type entry struct {
 	build   builder // nil for classes that are only part of others
 }
 
-var entries = []entry{
-	{"LinearRegression", []string{"sklearn.linear_model._base", "sklearn.linear_model.base"}, buildLinearRegression},
-	{
-		"LogisticRegression",
-		[]string{"sklearn.linear_model._logistic", "sklearn.linear_model.logistic"},
-		buildLogisticRegression,
-	},
-	{"DecisionTreeClassifier", []string{"sklearn.tree._classes", "sklearn.tree.tree"}, buildTreeClassifier},
-	{"DecisionTreeRegressor", []string{"sklearn.tree._classes", "sklearn.tree.tree"}, buildTreeRegressor},
-	{"RandomForestClassifier", []string{"sklearn.ensemble._forest", "sklearn.ensemble.forest"}, buildForestClassifier},
-	{"RandomForestRegressor", []string{"sklearn.ensemble._forest", "sklearn.ensemble.forest"}, buildForestRegressor},
-	{"StandardScaler", []string{"sklearn.preprocessing._data", "sklearn.preprocessing.data"}, buildStandardScaler},
-	{"Pipeline", []string{"sklearn.pipeline"}, buildPipeline},
-	{"Tree", []string{"sklearn.tree._tree"}, nil},
+// entries are all classes; each family has its own list.
+var entries = slices.Concat(
+	linearEntries(), treeEntries(), ensembleEntries(), boostingEntries(), scalerEntries(), transformerEntries(),
+	reductionEntries(), compositionEntries(), neighborEntries(), naiveBayesEntries(), discriminantEntries(),
+	mixtureEntries(), svmEntries(), multiEntries(), otherEntries(), partEntries(),
+)
+
+// in gives classes of one module the same builder. Without a builder they may only be part of others.
+func in(modules string, build builder, classes ...string) []entry {
+	var out []entry
+	for _, class := range classes {
+		out = append(out, entry{class, strings.Fields(modules), build})
+	}
+	return out
 }
 
-var registry = index(entries)
+var registry map[pickle.Global]builder
+
+func init() { registry = index(entries) } //nolint:gochecknoinits // builders refer to the registry themselves
 
 func index(entries []entry) map[pickle.Global]builder {
 	m := map[pickle.Global]builder{}
@@ -51,17 +55,18 @@ func Known(g pickle.Global) bool {
 	return ok
 }
 
-// loader builds the estimators of one file. One that is referred to twice is built once.
+// loader builds the estimators of one file. One that is referred to twice is built twice, so that the number of them
+// bounds the work of a prediction.
 type loader struct {
 	builders map[pickle.Global]builder
-	built    map[*pickle.Object]Estimator
+	built    int
 	depth    int
 	budget   int // memory that may still be used: arrays of a file can share bytes, copies of them don't
 }
 
 // newLoader allows memory for size bytes of pickle.
 func newLoader(size int) *loader {
-	return &loader{builders: registry, built: map[*pickle.Object]Estimator{}, budget: 64<<20 + 16*size}
+	return &loader{builders: registry, budget: 64<<20 + 16*size}
 }
 
 // spend takes n bytes off the budget.
@@ -72,16 +77,16 @@ func (l *loader) spend(n int) error {
 	return nil
 }
 
-// maxDepth caps estimators inside estimators.
-const maxDepth = 16
+// Caps on estimators inside estimators, and on all of a file.
+const (
+	maxDepth      = 16
+	maxEstimators = 20_000
+)
 
-func (l *loader) build(v any) (Estimator, error) {
+func (l *loader) build(v any) (*estimator, error) {
 	o, ok := v.(*pickle.Object)
 	if !ok {
 		return nil, errors.New("want an estimator, and find something else")
-	}
-	if e := l.built[o]; e != nil {
-		return e, nil
 	}
 	build := l.builders[o.Class]
 	if build == nil {
@@ -90,11 +95,22 @@ func (l *loader) build(v any) (Estimator, error) {
 	if l.depth++; l.depth > maxDepth {
 		return nil, fmt.Errorf("estimators are nested more than %d deep", maxDepth)
 	}
+	if l.built++; l.built > maxEstimators {
+		return nil, fmt.Errorf("there are more than %d estimators in it", maxEstimators)
+	}
 	e, err := build(attrs{o, l})
 	l.depth--
-	if err != nil {
-		return nil, err
+	return e, err
+}
+
+// Estimators returns the names of all classes that a file may hold as an estimator, in order.
+func Estimators() []string {
+	var out []string
+	for _, e := range entries {
+		if e.build != nil && e.class[0] != '_' {
+			out = append(out, e.class)
+		}
 	}
-	l.built[o] = e
-	return e, nil
+	slices.Sort(out)
+	return slices.Compact(out)
 }

@@ -13,12 +13,19 @@ type rawTree struct {
 	nodes                           int
 	features                        int
 	outputs                         int // numbers that a leaf holds
+	groups                          int // outputs of a classifier or regressor
 	left, right, feature, threshold pickle.Column
+	missing                         pickle.Column // where NaN goes left; since 1.3
+	hasMissing                      bool
+	samples                         pickle.Column
+	hasSamples                      bool
+	columnMap                       []int     // of an isolation tree: the column that each of its features is
+	byDepth                         bool      // of an isolation tree: a leaf's number is its depth
 	values                          []float64 // nodes × outputs
 }
 
-// nodeFields are the fields of a node that are understood. missing_go_to_left matters only for NaN, and no request
-// holds one. A further field could change what a node means, so it is refused.
+// nodeFields are the fields of a node that are understood. A further field could change what a node means, so
+// it is refused.
 var nodeFields = map[string]bool{
 	"left_child": true, "right_child": true, "feature": true, "threshold": true, "impurity": true,
 	"n_node_samples": true, "weighted_n_node_samples": true, "missing_go_to_left": true,
@@ -63,6 +70,12 @@ func (r *rawTree) columns(records pickle.Records) error {
 				"the file is of a newer scikit-learn than it knows", f.Name)
 		}
 	}
+	if c, err := records.Column("n_node_samples"); err == nil {
+		r.samples, r.hasSamples = c, true
+	}
+	if c, err := records.Column("missing_go_to_left"); err == nil {
+		r.missing, r.hasMissing = c, true
+	}
 	for name, c := range map[string]*pickle.Column{
 		"left_child": &r.left, "right_child": &r.right, "feature": &r.feature, "threshold": &r.threshold,
 	} {
@@ -86,10 +99,7 @@ func (r *rawTree) readValues(t attrs) error {
 	if r.nodes < 1 || count != r.nodes || len(shape) != 3 || shape[0] != r.nodes || shape[1] < 1 || shape[2] < 1 {
 		return fmt.Errorf("tree: %d nodes, a node_count of %d and values of shape %v don't fit", r.nodes, count, shape)
 	}
-	r.values, r.outputs = values, shape[1]*shape[2]
-	if shape[1] > 1 && shape[2] > 1 {
-		return t.errorf("values", "a classifier of several outputs is not supported")
-	}
+	r.values, r.outputs, r.groups = values, shape[1]*shape[2], shape[1]
 	return nil
 }
 
@@ -103,8 +113,12 @@ func (r *rawTree) split(i int) (left, right int, leaf bool, err error) {
 	if l < 0 || l >= n || rt < 0 || rt >= n {
 		return 0, 0, false, fmt.Errorf("tree: node %d has the children %d and %d: want 0 to %d", i, l, rt, n-1)
 	}
-	if f := r.feature.Int(i); f < 0 || f >= int64(r.features) {
-		return 0, 0, false, fmt.Errorf("tree: node %d splits on column %d: want 0 to %d", i, f, r.features-1)
+	features := r.features
+	if r.columnMap != nil {
+		features = len(r.columnMap)
+	}
+	if f := r.feature.Int(i); f < 0 || f >= int64(features) {
+		return 0, 0, false, fmt.Errorf("tree: node %d splits on column %d: want 0 to %d", i, f, features-1)
 	}
 	if math.IsNaN(r.threshold.Float(i)) {
 		return 0, 0, false, fmt.Errorf("tree: node %d has no threshold", i)
@@ -117,6 +131,25 @@ func floorFloat32(t float64) float32 {
 	f := float32(t)
 	if float64(f) > t {
 		f = math.Nextafter32(f, float32(math.Inf(-1)))
+	}
+	return f
+}
+
+// countDepths makes it an isolation tree over width columns: its features are the given ones of them.
+func (r *rawTree) countDepths(width int, columns []int) error {
+	if len(columns) != r.features || !r.hasSamples {
+		return fmt.Errorf("it splits on %d columns, but sees %d", r.features, len(columns))
+	}
+	r.columnMap, r.byDepth, r.outputs, r.groups = columns, true, 1, 1
+	r.features = width
+	return nil
+}
+
+// column is the column that node i splits on.
+func (r *rawTree) column(i int) int {
+	f := int(r.feature.Int(i))
+	if r.columnMap != nil {
+		return r.columnMap[f]
 	}
 	return f
 }

@@ -2,88 +2,67 @@ package model
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/weirhq/weir/service/pickle"
 )
 
-// treeClassifier picks the class with the largest sum over the trees.
-type treeClassifier struct {
-	sig    Signature
-	forest *forest
+func treeEntries() []entry {
+	const classes, forest = "sklearn.tree._classes sklearn.tree.tree", "sklearn.ensemble._forest sklearn.ensemble.forest"
+	var out []entry
+	for _, list := range [][]entry{
+		in(classes, buildTreeClassifier, "DecisionTreeClassifier", "ExtraTreeClassifier"),
+		in(classes, buildTreeRegressor, "DecisionTreeRegressor", "ExtraTreeRegressor"),
+		in(forest, buildForestClassifier, "RandomForestClassifier", "ExtraTreesClassifier"),
+		in(forest, buildForestRegressor, "RandomForestRegressor", "ExtraTreesRegressor"),
+		in("sklearn.tree._tree", nil, "Tree"),
+	} {
+		out = append(out, list...)
+	}
+	return out
 }
 
-// Signature describes the rows.
-func (c *treeClassifier) Signature() Signature { return c.sig }
-
-// Apply picks the class of each row.
-func (c *treeClassifier) Apply(x []float64, rows int, out []float64, s *Scratch) error {
-	x32, err := cast(x, c.sig.In, s)
+// mean computes the mean over the trees: rows*outputs numbers.
+func (f *forest) mean(x []float64, rows int, out []float64, s *Scratch) error {
+	x32, err := cast(x, f.features, f.missing, s)
 	if err != nil {
 		return err
 	}
-	k := c.forest.outputs
-	s.sums = grow(&s.sums, rows*k)
-	c.forest.sum(x32, rows, s.sums)
-	trees := float64(len(c.forest.roots))
-	for r := range rows {
-		sums := s.sums[r*k : (r+1)*k]
-		for j := range sums {
-			sums[j] /= trees // as scikit-learn does: it can make two sums equal
-		}
-		out[r] = float64(argmax(sums))
-	}
-	return nil
-}
-
-// treeRegressor gives the mean over the trees.
-type treeRegressor struct {
-	sig    Signature
-	forest *forest
-}
-
-// Signature describes the rows.
-func (g *treeRegressor) Signature() Signature { return g.sig }
-
-// Apply computes the values of each row.
-func (g *treeRegressor) Apply(x []float64, rows int, out []float64, s *Scratch) error {
-	x32, err := cast(x, g.sig.In, s)
-	if err != nil {
-		return err
-	}
-	g.forest.sum(x32, rows, out)
-	trees := float64(len(g.forest.roots))
+	f.sum(x32, rows, out)
+	trees := float64(len(f.roots))
 	for i := range out {
-		out[i] /= trees
+		out[i] /= trees // as scikit-learn does: it can make two sums equal
 	}
 	return nil
 }
 
-func buildTreeClassifier(a attrs) (Estimator, error) {
+func buildTreeClassifier(a attrs) (*estimator, error) {
 	return newTreeClassifier(a, []attrs{a}, false)
 }
 
-func buildTreeRegressor(a attrs) (Estimator, error) {
-	return newTreeRegressor(a, []attrs{a})
+func buildTreeRegressor(a attrs) (*estimator, error) {
+	return newTreeRegressor(a, []attrs{a}, false)
 }
 
-func buildForestClassifier(a attrs) (Estimator, error) {
-	members, err := a.members("DecisionTreeClassifier")
+func buildForestClassifier(a attrs) (*estimator, error) {
+	members, err := a.members("DecisionTreeClassifier", "ExtraTreeClassifier")
 	if err != nil {
 		return nil, err
 	}
 	return newTreeClassifier(a, members, true)
 }
 
-func buildForestRegressor(a attrs) (Estimator, error) {
-	members, err := a.members("DecisionTreeRegressor")
+func buildForestRegressor(a attrs) (*estimator, error) {
+	members, err := a.members("DecisionTreeRegressor", "ExtraTreeRegressor")
 	if err != nil {
 		return nil, err
 	}
-	return newTreeRegressor(a, members)
+	return newTreeRegressor(a, members, true)
 }
 
 // members returns the trees of a forest, which must differ from one another.
-func (a attrs) members(class string) ([]attrs, error) {
+func (a attrs) members(classes ...string) ([]attrs, error) {
 	items, err := a.sequence("estimators_")
 	if err != nil {
 		return nil, err
@@ -94,8 +73,8 @@ func (a attrs) members(class string) ([]attrs, error) {
 	out, seen := make([]attrs, len(items)), map[*pickle.Object]bool{}
 	for i, v := range items {
 		o, ok := v.(*pickle.Object)
-		if !ok || o.Class.Name != class {
-			return nil, a.errorf("estimators_", "want a %s at place %d", class, i)
+		if !ok || !slices.Contains(classes, o.Class.Name) {
+			return nil, a.errorf("estimators_", "want one of %q at place %d", classes, i)
 		}
 		tree, err := attrs{o, a.l}.object("tree_", "Tree")
 		if err != nil {
@@ -124,29 +103,87 @@ func packMembers(members []attrs, normalise bool) (*forest, error) {
 	return packForest(trees, normalise)
 }
 
-func newTreeClassifier(a attrs, members []attrs, normalise bool) (Estimator, error) {
-	labels, err := a.labels()
+func newTreeClassifier(a attrs, members []attrs, isForest bool) (*estimator, error) {
+	outputs, err := a.outputLabels()
 	if err != nil {
 		return nil, err
 	}
-	f, err := packMembers(members, normalise)
+	f, err := packMembers(members, true)
 	if err != nil {
 		return nil, err
 	}
-	if f.outputs != len(labels) {
-		return nil, a.errorf("classes_", "there are %d classes, but the leaves hold %d numbers", len(labels), f.outputs)
+	f.missing = f.missing && a.treesTakeMissing(members[0], isForest)
+	widest, total := 0, 0
+	for _, labels := range outputs {
+		widest, total = max(widest, len(labels)), total+len(labels)
 	}
-	sig, err := a.signature(Classifier, f.features, 1)
-	sig.Labels = labels
-	return &treeClassifier{sig, f}, err
+	if f.groups != len(outputs) || f.groupSize() != widest {
+		return nil, a.errorf("classes_", "there are %d classes, but the leaves hold %d numbers", widest, f.groupSize())
+	}
+	e, err := a.classifier(f.features, outputs[0])
+	if err != nil {
+		return nil, err
+	}
+	e.Missing = f.missing
+	if len(outputs) == 1 {
+		return e.withProba(widest, f.mean).picks(widest, f.mean), nil
+	}
+	return e.severalOutputs(outputs, f.padded(outputs, total)), nil
 }
 
-func newTreeRegressor(a attrs, members []attrs) (Estimator, error) {
+// padded computes the probabilities of several outputs. In the leaves all outputs have as many as the largest.
+func (f *forest) padded(outputs [][]any, total int) rowsFunc {
+	size := f.groupSize()
+	return func(x []float64, rows int, out []float64, s *Scratch) error {
+		mark := s.mark()
+		defer s.release(mark)
+		v := s.floats(rows * f.outputs)
+		if err := f.mean(x, rows, v, s); err != nil {
+			return err
+		}
+		for r := range rows {
+			to := out[r*total : (r+1)*total]
+			for g, labels := range outputs {
+				to = to[copy(to, v[r*f.outputs+g*size:][:len(labels)]):]
+			}
+		}
+		return nil
+	}
+}
+
+func newTreeRegressor(a attrs, members []attrs, isForest bool) (*estimator, error) {
 	f, err := packMembers(members, false)
 	if err != nil {
 		return nil, err
 	}
-	sig, err := a.signature(Regressor, f.features, f.outputs)
-	sig.Vector = f.outputs > 1
-	return &treeRegressor{sig, f}, err
+	if f.groupSize() != 1 {
+		return nil, a.errorf("estimators_", "the leaves of a regressor hold several numbers for an output")
+	}
+	f.missing = f.missing && a.treesTakeMissing(members[0], isForest)
+	e, err := a.regressor(f.features, f.outputs, f.outputs > 1, f.mean)
+	if err != nil {
+		return nil, err
+	}
+	e.Missing = f.missing
+	return e, nil
+}
+
+// treesTakeMissing reports whether this version of scikit-learn lets NaN through to trees like this one.
+func (a attrs) treesTakeMissing(tree attrs, isForest bool) bool {
+	since, random := 103, strings.HasPrefix(tree.class(), "Extra") || tree.text("splitter") == "random"
+	if isForest {
+		since = 104
+	}
+	if random {
+		since = 106
+	}
+	v, ok := tree.o.Attrs["monotonic_cst"]
+	if a.version() < since || ok && v != nil {
+		return false
+	}
+	switch tree.text("criterion") {
+	case "gini", "entropy", "log_loss", "squared_error", "friedman_mse", "poisson":
+		return true
+	}
+	return false
 }

@@ -105,3 +105,45 @@ func (f *forest) addLeafOf(i uint32, acc []float64) {
 		acc[k] += values[k]
 	}
 }
+
+func hasNaN(x []float32) bool {
+	for _, v := range x {
+		if v != v {
+			return true
+		}
+	}
+	return false
+}
+
+// sumMissing is for rows with NaN, which each node sends its own way.
+func (f *forest) sumMissing(x []float32, rows int, acc []float64) {
+	for r := range rows {
+		row := x[r*f.features : (r+1)*f.features]
+		for t := range f.roots {
+			f.addLeafOf(f.walkMissing(t, row), acc[r*f.outputs:(r+1)*f.outputs])
+		}
+	}
+}
+
+func (f *forest) walkMissing(t int, x []float32) uint32 {
+	i := f.roots[t]
+	for range f.depths[t] {
+		var child, feature uint32
+		var threshold float32
+		if f.wide != nil {
+			child, feature, threshold = f.wide[i].child, f.wide[i].feature, f.wide[i].threshold
+		} else {
+			child, feature, threshold = f.narrow[i].ref>>8, f.narrow[i].ref&0xff, f.narrow[i].threshold
+		}
+		if child == i {
+			return i // a leaf: its threshold would send NaN on
+		}
+		v := x[feature]
+		if v != v && f.nanLeft[i/64]>>(i%64)&1 != 0 {
+			i = child
+		} else {
+			i = child + right(v, threshold)
+		}
+	}
+	return i
+}

@@ -1,7 +1,6 @@
 package pickle
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -42,17 +41,21 @@ func (c *class) PyNew(args ...any) (any, error) { return &Object{Class: c.name, 
 // Call makes an instance for REDUCE.
 func (c *class) Call(args ...any) (any, error) { return c.PyNew(args...) }
 
-// inert stands for a name whose instances are kept out: random states, which no prediction needs, and refused names.
-type inert struct{}
+// Named stands for a name whose instances are kept out: random states, which no prediction needs, element types and
+// functions that are only referred to, and refused names.
+type Named struct{ Global Global }
 
 // PyNew returns an object without attributes.
-func (i *inert) PyNew(...any) (any, error) { return i, nil }
+func (n *Named) PyNew(...any) (any, error) { return &Named{}, nil }
 
 // Call returns an object without attributes.
-func (i *inert) Call(...any) (any, error) { return i, nil }
+func (n *Named) Call(...any) (any, error) { return &Named{}, nil }
 
 // PySetState drops the state.
-func (i *inert) PySetState(any) error { return nil }
+func (n *Named) PySetState(any) error { return nil }
+
+// Set drops an entry: the class may be a dict in Python.
+func (n *Named) Set(_, _ any) {}
 
 // function is a constructor of ours that stands for one Python function.
 type function func(args []any) (any, error)
@@ -62,29 +65,6 @@ func (f function) Call(args ...any) (any, error) { return f(args) }
 
 // PyNew runs the constructor.
 func (f function) PyNew(args ...any) (any, error) { return f(args) }
-
-// functions are the names that stand for data that every estimator needs: numpy's arrays, scalars and types, and bytes.
-var functions = map[Global]function{
-	{"numpy", "dtype"}:                                            newDType,
-	{"numpy.core.multiarray", "_reconstruct"}:                     reconstruct,
-	{"numpy._core.multiarray", "_reconstruct"}:                    reconstruct,
-	{"numpy.core.multiarray", "scalar"}:                           scalar,
-	{"numpy._core.multiarray", "scalar"}:                          scalar,
-	{"numpy.core.numeric", "_frombuffer"}:                         fromBuffer,
-	{"numpy._core.numeric", "_frombuffer"}:                        fromBuffer,
-	{"_codecs", "encode"}:                                         encodeLatin1,
-	{"__builtin__", "bytes"}:                                      emptyBytes,
-	{"builtins", "bytes"}:                                         emptyBytes,
-	{"numpy", "ndarray"}:                                          notCalled,
-	{"numpy.random._pickle", "__randomstate_ctor"}:                nil,
-	{"numpy.random._pickle", "__bit_generator_ctor"}:              nil,
-	{"numpy.random._mt19937", "MT19937"}:                          nil,
-	{"sklearn.utils._metadata_requests", "MetadataRequest"}:       nil,
-	{"sklearn.utils._metadata_requests", "MethodMetadataRequest"}: nil,
-}
-
-// notCalled stands for a name that is only handed to other constructors.
-func notCalled([]any) (any, error) { return nil, errors.New("numpy.ndarray is called") }
 
 // finder answers gopickle's question for a global from an exact list. Three names gopickle answers itself, before it
 // asks: collections.OrderedDict, __builtin__.object and copy_reg._reconstructor; each only makes an empty value.
@@ -101,18 +81,24 @@ func (f *finder) find(module, name string) (any, error) {
 	g := Global{module, name}
 	if fn, ok := functions[g]; ok {
 		if fn == nil {
-			return &inert{}, nil
+			return &Named{g}, nil
 		}
 		return fn, nil
 	}
 	if g == (Global{"joblib.numpy_pickle", "NumpyArrayWrapper"}) {
 		return function(func([]any) (any, error) { return &wrappedArray{finder: f}, nil }), nil
 	}
+	if _, ok := names[g]; ok {
+		return &Named{g}, nil
+	}
+	if dicts[g] {
+		return function(func([]any) (any, error) { return &dictLike{}, nil }), nil
+	}
 	if f.known(g) {
 		return &class{g}, nil
 	}
 	f.refuse(g)
-	return &inert{}, nil
+	return &Named{g}, nil
 }
 
 func (f *finder) refuse(g Global) {

@@ -52,7 +52,7 @@ func newDType(args []any) (any, error) {
 func (d *DType) valid() bool {
 	switch d.Kind {
 	case 'f':
-		return d.Size == 4 || d.Size == 8
+		return d.Size == 2 || d.Size == 4 || d.Size == 8
 	case 'i', 'u':
 		return d.Size == 1 || d.Size == 2 || d.Size == 4 || d.Size == 8
 	case 'b':
@@ -143,7 +143,10 @@ func (d *DType) checkOverlap() error {
 func (d *DType) Number(b []byte) float64 {
 	switch d.Kind {
 	case 'f':
-		if d.Size == 4 {
+		switch d.Size {
+		case 2:
+			return halfFloat(uint16(d.bits(b)))
+		case 4:
 			return float64(math.Float32frombits(uint32(d.bits(b))))
 		}
 		return math.Float64frombits(d.bits(b))
@@ -223,4 +226,21 @@ func (d *DType) text(b []byte) (string, error) {
 		runes = runes[:len(runes)-1]
 	}
 	return string(runes), nil
+}
+
+// halfFloat reads a 16-bit float.
+func halfFloat(b uint16) float64 {
+	sign, exponent, fraction := 1.0, int(b>>10&0x1f), float64(b&0x3ff)
+	if b>>15 != 0 {
+		sign = -1
+	}
+	switch {
+	case exponent == 0x1f && fraction != 0:
+		return math.NaN()
+	case exponent == 0x1f:
+		return math.Inf(int(sign))
+	case exponent == 0:
+		return sign * math.Ldexp(fraction, -24)
+	}
+	return sign * math.Ldexp(fraction+1024, exponent-25)
 }

@@ -13,7 +13,7 @@ const (
 	maxStack    = 1 << 22 // values on the stack
 	maxMemo     = 1 << 22 // memo entries
 	maxObjects  = 1 << 22 // lists, dicts, sets, tuples and instances
-	maxLong     = 16      // bytes of a LONG1
+	maxLong     = 32      // bytes of a LONG1
 	maxName     = 256     // bytes of a module or class name
 	baseBudget  = 64 << 20
 	budgetRatio = 16 // bytes of memory that each byte of the file may cost, on top of baseBudget

@@ -1,14 +1,8 @@
 package pickle
 
 import (
-	"bufio"
-	"bytes"
-	"compress/bzip2"
-	"compress/gzip"
-	"compress/zlib"
 	"errors"
 	"fmt"
-	"io"
 )
 
 // wrappedArray is joblib's NumpyArrayWrapper: its state describes an array whose content follows in the file, outside
@@ -79,61 +73,4 @@ func (w *wrappedArray) readObjects() error {
 	outer.pos, outer.end = inner.pos, inner.pos
 	w.array, err = ArrayOf(v)
 	return err
-}
-
-// Caps on what a compressed file may grow to.
-const (
-	maxUnpacked   = 2 << 30
-	baseUnpacked  = 64 << 20
-	unpackedRatio = 100
-)
-
-// compressions are the file formats around a pickle, by their first bytes. Those without open are only named.
-var compressions = []struct {
-	name, magic string
-	open        func(io.Reader) (io.Reader, error)
-}{
-	{"gzip", "\x1f\x8b", func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }},
-	{"bz2", "BZh", func(r io.Reader) (io.Reader, error) { return bzip2.NewReader(r), nil }},
-	{"zlib", "\x78\x01", openZlib},
-	{"zlib", "\x78\x5e", openZlib},
-	{"zlib", "\x78\x9c", openZlib},
-	{"zlib", "\x78\xda", openZlib},
-	{"xz", "\xfd7zXZ", nil},
-	{"lzma", "\x5d\x00", nil},
-	{"lz4", "\x04\x22\x4d\x18", nil},
-	{"joblib before 0.10", "ZF", nil},
-}
-
-func openZlib(r io.Reader) (io.Reader, error) { return zlib.NewReader(r) }
-
-// Unpack undoes the compression that joblib.dump can add; other data it returns as it is.
-func Unpack(data []byte) ([]byte, error) {
-	for _, c := range compressions {
-		if !bytes.HasPrefix(data, []byte(c.magic)) {
-			continue
-		}
-		if c.open == nil {
-			return nil, fmt.Errorf("the file is in the format %s, which is not supported: "+
-				"write it uncompressed or with joblib.dump(model, path, compress=('zlib', 3))", c.name)
-		}
-		r, err := c.open(bufio.NewReader(bytes.NewReader(data)))
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", c.name, err)
-		}
-		return unpackFrom(c.name, r, len(data))
-	}
-	return data, nil
-}
-
-func unpackFrom(name string, r io.Reader, packed int) ([]byte, error) {
-	limit := min(maxUnpacked, baseUnpacked+unpackedRatio*packed)
-	out, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
-	}
-	if len(out) > limit {
-		return nil, fmt.Errorf("the %s content grows beyond %d bytes from %d", name, limit, packed)
-	}
-	return out, nil
 }

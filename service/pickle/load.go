@@ -6,8 +6,9 @@
 // attributes, and the few functions that are called are numpy's constructors of arrays, types and scalars, which this
 // package has as its own.
 //
-// Formats: pickle protocols 2 to 5 (https://docs.python.org/3/library/pickletools.html), numpy's array and type
-// states, and joblib's numpy_pickle, plain or compressed with zlib, gzip or bz2.
+// Formats: pickle protocols 0 to 5 (https://docs.python.org/3/library/pickletools.html), numpy's array and type
+// states, and joblib's numpy_pickle, plain or compressed with zlib, gzip, bz2, xz, lzma or
+// lz4.
 package pickle
 
 import (
@@ -25,6 +26,12 @@ import (
 func Load(data []byte, known func(Global) bool) (any, error) {
 	if len(data) == 0 {
 		return nil, errors.New("the file is empty")
+	}
+	if isText(data) {
+		var err error
+		if data, err = upgrade(data); err != nil {
+			return nil, err
+		}
 	}
 	g := newGuard(data)
 	f := &finder{known: known, guard: g}

@@ -2,8 +2,9 @@ package pickle
 
 import "encoding/binary"
 
-// The opcodes that Python's pickler writes for estimators in protocols 2 to 5. All others are refused: those of
-// protocols 0 and 1, persistent ids, extension codes, out-of-band buffers and the ones that only attackers write.
+// The opcodes that Python's pickler writes for estimators in protocols 2 to 5. All others are refused: persistent ids,
+// extension codes, out-of-band buffers and the ones that only attackers write. Those of protocols 0 and 1 are rewritten
+// before (text.go).
 const (
 	opMark            = '('
 	opStop            = '.'

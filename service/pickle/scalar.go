@@ -129,14 +129,33 @@ func Sequence(v any) ([]any, error) {
 	return nil, fmt.Errorf("want a list or tuple, not %s", describe(v))
 }
 
+// Entries returns the keys and values of a dict, or of a class that is one.
+func Entries(v any) (types.Dict, bool) {
+	switch d := v.(type) {
+	case *types.Dict:
+		return *d, true
+	case *dictLike:
+		return d.items, true
+	case *types.OrderedDict:
+		out := make(types.Dict, 0, d.Len())
+		for e := d.List.Front(); e != nil; e = e.Next() {
+			if entry, ok := e.Value.(*types.OrderedDictEntry); ok {
+				out = append(out, types.DictEntry{Key: entry.Key, Value: entry.Value})
+			}
+		}
+		return out, true
+	}
+	return nil, false
+}
+
 // Dict returns the entries of a dict whose keys are all text and differ.
 func Dict(v any) (map[string]any, error) {
-	d, ok := v.(*types.Dict)
+	d, ok := Entries(v)
 	if !ok {
 		return nil, fmt.Errorf("want a dict, not %s", describe(v))
 	}
-	out := make(map[string]any, len(*d))
-	for _, e := range *d {
+	out := make(map[string]any, len(d))
+	for _, e := range d {
 		k, ok := e.Key.(string)
 		if !ok {
 			return nil, fmt.Errorf("want a dict with text keys, not %s", describe(e.Key))
@@ -183,7 +202,7 @@ func describe(v any) string {
 		return "a list"
 	case *types.Tuple:
 		return "a tuple"
-	case *types.Dict:
+	case *types.Dict, *dictLike, *types.OrderedDict:
 		return "a dict"
 	case *Array, *wrappedArray:
 		return "a numpy array"

@@ -149,7 +149,7 @@ func (g *guard) fill(op byte) error {
 	case opSetItem, opSetItems:
 		want = kindDict
 	}
-	if g.top() != want {
+	if top := g.top(); top != want && (top != kindObject || want != kindDict) {
 		return errors.New("values are added to something that is no container of their kind")
 	}
 	return nil

@@ -17,7 +17,9 @@ import (
 type work struct {
 	body    []byte
 	rows    wire.Rows
-	out     []float64
+	out     []float64 // the predictions
+	proba   []float64 // as far as the request asks for them
+	values  []float64 // decision values, likewise
 	answer  []byte
 	scratch model.Scratch
 }
@@ -38,7 +40,7 @@ type failure struct {
 }
 
 // shape is what a request should be, for error texts.
-const shape = `want {"x":[numbers]} or {"x":[[numbers],…]}`
+const shape = `want {"x":[numbers]} or {"x":[[numbers],…]}, and "probabilities":true or "decision":true beside it`
 
 // postPredict answers one prediction request.
 func (s *Server) postPredict(c *gin.Context) {
@@ -77,13 +79,13 @@ func (s *Server) predict(r *http.Request, w *work) *failure {
 	if f := s.readBody(r, w); f != nil {
 		return f
 	}
-	if err := w.rows.Parse(w.body, s.opts.MaxRows); err != nil {
+	if err := w.rows.Parse(w.body, s.opts.MaxRows, m.Missing); err != nil {
 		if tooMany := (*wire.TooManyRowsError)(nil); errors.As(err, &tooMany) {
 			return &failure{http.StatusRequestEntityTooLarge, err.Error()}
 		}
 		return &failure{http.StatusBadRequest, "the body is not a prediction request: " + err.Error() + "; " + shape}
 	}
-	if w.rows.Width != m.In {
+	if w.rows.Width != m.In && m.In >= 0 {
 		return wrongWidth(m.Model, &w.rows)
 	}
 	if f := m.apply(w); f != nil {
@@ -143,61 +145,45 @@ func wrongWidth(m *model.Model, r *wire.Rows) *failure {
 	return &failure{http.StatusBadRequest, reason}
 }
 
+// resize returns a slice of n numbers that reuses the memory of v.
+func resize(v []float64, n int) []float64 {
+	if cap(v) < n {
+		return make([]float64, n)
+	}
+	return v[:n]
+}
+
 // apply computes the answers.
 func (m *served) apply(w *work) *failure {
-	if n := w.rows.Count * m.Out; cap(w.out) < n {
-		w.out = make([]float64, n)
-	} else {
-		w.out = w.out[:n]
+	n := w.rows.Count
+	w.out = resize(w.out, n*m.Out)
+	if err := m.Predict(w.rows.X, n, w.out, &w.scratch); err != nil {
+		return computeFailure(err)
 	}
-	err := m.Predict(w.rows.X, w.rows.Count, w.out, &w.scratch)
-	if err == nil {
-		return nil
+	if w.rows.Probabilities {
+		if m.Proba == 0 {
+			return &failure{http.StatusBadRequest, "the model has no probabilities: leave \"probabilities\" out"}
+		}
+		w.proba = resize(w.proba, n*m.Proba)
+		if err := m.Probabilities(w.rows.X, n, w.proba, &w.scratch); err != nil {
+			return computeFailure(err)
+		}
 	}
+	if w.rows.Decision {
+		if m.Decision == 0 {
+			return &failure{http.StatusBadRequest, "the model has no decision values: leave \"decision\" out"}
+		}
+		w.values = resize(w.values, n*m.Decision)
+		if err := m.DecisionValues(w.rows.X, n, w.values, &w.scratch); err != nil {
+			return computeFailure(err)
+		}
+	}
+	return nil
+}
+
+func computeFailure(err error) *failure {
 	if outOfRange := (*model.RangeError)(nil); errors.As(err, &outOfRange) {
 		return &failure{http.StatusBadRequest, "x can't be used: " + err.Error()}
 	}
 	return &failure{http.StatusInternalServerError, "the model can't be computed: " + err.Error()}
-}
-
-// write builds the JSON of an answer.
-func (s *Server) write(m *served, w *work) *failure {
-	w.answer = append(w.answer[:0], `{"prediction":[`...)
-	for r := range w.rows.Count {
-		if r > 0 {
-			w.answer = append(w.answer, ',')
-		}
-		out := w.out[r*m.Out : (r+1)*m.Out]
-		if m.Kind == model.Classifier {
-			class := int(out[0])
-			w.answer = append(w.answer, m.labels[class]...)
-			m.counts[class].Inc()
-			continue
-		}
-		for _, v := range out {
-			if v-v != 0 { // infinite or NaN
-				return &failure{
-					http.StatusUnprocessableEntity,
-					fmt.Sprintf("the model's answer for row %d is not a finite number: the numbers in x are too large for it", r),
-				}
-			}
-		}
-		w.answer = appendValues(w.answer, out, m.Vector)
-	}
-	w.answer = append(w.answer, s.suffix...)
-	return nil
-}
-
-func appendValues(dst []byte, values []float64, vector bool) []byte {
-	if !vector {
-		return wire.AppendFloat(dst, values[0])
-	}
-	dst = append(dst, '[')
-	for i, v := range values {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = wire.AppendFloat(dst, v)
-	}
-	return append(dst, ']')
 }

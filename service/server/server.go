@@ -2,6 +2,7 @@
 //
 //	GET  /health   200 {"status":"ok","version":"v1.0.0"} once the model is loaded, 503 before that and while leaving
 //	POST /predict  {"x":[1,2,3]} or {"x":[[1,2,3],[4,5,6]]} → {"prediction":[1],"model_version":"v1.0.0"}
+//	               with "probabilities":true or "decision":true beside x, the answer has a member of that name too
 //	GET  /metrics  Prometheus text
 //
 // Life of a server: New listens; Run loads the model while requests are already answered (503), serves, and drains
@@ -56,7 +57,7 @@ type Server struct {
 type served struct {
 	*model.Model
 	digest string
-	labels [][]byte // of a classifier, as JSON
+	labels [][][]byte // of each output of a classifier, as JSON
 	counts []counter
 }
 
@@ -81,7 +82,7 @@ func newServer(opts Options) *Server {
 	for i, status := range []string{"ok", "loading", "draining"} {
 		s.health[i] = fmt.Appendf(nil, `{"status":%q,"version":%s}`, status, version)
 	}
-	s.suffix = fmt.Appendf(nil, `],"model_version":%s}`, version)
+	s.suffix = fmt.Appendf(nil, `,"model_version":%s}`, version)
 	s.works.New = func() any { return &work{} }
 	s.handler = s.routes()
 	if opts.Wrap != nil {
@@ -155,12 +156,8 @@ func (s *Server) Load() error {
 		return err
 	}
 	v := &served{Model: m, digest: digest}
-	for i, label := range m.Labels {
-		text, err := wire.Label(label)
-		if err != nil {
-			return fmt.Errorf("load model %s: class %d: %w", s.opts.ModelPath, i, err)
-		}
-		v.labels = append(v.labels, text)
+	if v.labels, err = labelTexts(m); err != nil {
+		return fmt.Errorf("load model %s: %w", s.opts.ModelPath, err)
 	}
 	v.counts = s.metrics.classes(m.Labels)
 	s.metrics.loaded(s.opts.Config, digest)
@@ -168,6 +165,25 @@ func (s *Server) Load() error {
 	s.log.Info("model is loaded", "class", m.Class, "sklearn", m.Sklearn, "digest", digest, "columns", m.In,
 		"took", time.Since(start).String())
 	return nil
+}
+
+// labelTexts returns the labels of each output as JSON.
+func labelTexts(m *model.Model) ([][][]byte, error) {
+	outputs := m.Outputs
+	if outputs == nil {
+		outputs = [][]any{m.Labels}
+	}
+	texts := make([][][]byte, len(outputs))
+	for o, labels := range outputs {
+		for i, label := range labels {
+			text, err := wire.Label(label)
+			if err != nil {
+				return nil, fmt.Errorf("class %d: %w", i, err)
+			}
+			texts[o] = append(texts[o], text)
+		}
+	}
+	return texts, nil
 }
 
 // drain lets requests end, and then closes the listener.

@@ -206,7 +206,7 @@ func TestRefusesBadRequests(t *testing.T) {
 	}{
 		{"no JSON", "POST", "/predict", "hello", nil, 400, "want an object"},
 		{"empty", "POST", "/predict", "", nil, 400, "the body ends here"},
-		{"another member", "POST", "/predict", `{"X":[1]}`, nil, 400, "x is the only one"},
+		{"another member", "POST", "/predict", `{"X":[1]}`, nil, 400, "is not known"},
 		{"too few", "POST", "/predict", `{"x":[1,2]}`, nil, 400, `2 numbers in a row, but the model takes 5: ["length"`},
 		{"ragged", "POST", "/predict", `{"x":[[1,2],[1]]}`, nil, 400, "row 1 of x has 1 numbers"},
 		{"NaN", "POST", "/predict", `{"x":[NaN,1,2,3,4]}`, nil, 400, "NaN"},

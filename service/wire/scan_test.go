@@ -35,7 +35,7 @@ func TestParse(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var r wire.Rows
-			if err := r.Parse([]byte(tt.body), 10); err != nil {
+			if err := r.Parse([]byte(tt.body), 10, false); err != nil {
 				t.Fatal(err)
 			}
 			if !slices.Equal(r.X, tt.x) || r.Count != tt.count || r.Nested != tt.nested || r.Width*r.Count != len(tt.x) {
@@ -51,8 +51,13 @@ func TestParseRefuses(t *testing.T) {
 		{`[1]`, "want an object"},
 		{`{}`, `want the member "x"`},
 		{`{"X":[1]}`, `the member "X" is not known`},
-		{`{"x":[1],"y":2}`, "has another"},
-		{`{"x":[1],"x":[2]}`, "has another"},
+		{`{"x":[1],"y":2}`, `the member "y" is not known`},
+		{`{"x":[1],"x":[2]}`, "twice"},
+		{`{"x":[1],"decision":true,"decision":true}`, "twice"},
+		{`{"probabilities":true}`, `no member "x"`},
+		{`{"x":[1],"probabilities":1}`, "want true or false"},
+		{`{"x":[1],"probabilities":nul}`, "want true or false"},
+		{`{"x":[1],}`, `want the member "x"`},
 		{`{"x":[1]} {}`, "something follows"},
 		{`{"x":1}`, "want a list for x"},
 		{`{"x":[]}`, "is empty"},
@@ -84,7 +89,7 @@ func TestParseRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.body, func(t *testing.T) {
 			var r wire.Rows
-			err := r.Parse([]byte(tt.body), 3)
+			err := r.Parse([]byte(tt.body), 3, false)
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %q in it", err, tt.want)
 			}
@@ -92,24 +97,63 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
+func TestParseOptions(t *testing.T) {
+	var r wire.Rows
+	for body, want := range map[string][2]bool{
+		`{"x":[1]}`: {false, false}, `{"x":[1],"probabilities":true}`: {true, false},
+		`{"decision": true , "x":[1]}`:                              {false, true},
+		`{"x":[1],"probabilities":false,"decision":true}`:           {false, true},
+		`{"probabilities":true,"x":[[1],[2]],"d\u0065cision":true}`: {true, true},
+	} {
+		if err := r.Parse([]byte(body), 10, false); err != nil || r.Probabilities != want[0] || r.Decision != want[1] {
+			t.Errorf("%s: %+v, %v", body, r, err)
+		}
+	}
+}
+
+func TestParseMissing(t *testing.T) {
+	var r wire.Rows
+	if err := r.Parse([]byte(`{"x":[[1, null],[null,2]]}`), 10, true); err != nil || !r.Missing {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if !math.IsNaN(r.X[1]) || !math.IsNaN(r.X[2]) || r.X[3] != 2 {
+		t.Errorf("%+v", r)
+	}
+	if err := r.Parse([]byte(`{"x":[1]}`), 10, true); err != nil || r.Missing {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 // reference reads a body with encoding/json.
 func reference(body []byte) (x []float64, count int, ok bool) {
 	d := json.NewDecoder(bytes.NewReader(body))
-	members := 0
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
 		return nil, 0, false
 	}
 	var raw json.RawMessage
+	seen := map[any]bool{}
 	for d.More() {
-		if t, err := d.Token(); err != nil || t != "x" {
+		key, err := d.Token()
+		if err != nil || seen[key] {
 			return nil, 0, false
 		}
-		if err := d.Decode(&raw); err != nil {
+		seen[key] = true
+		switch key {
+		case "x":
+			err = d.Decode(&raw)
+		case "probabilities", "decision":
+			var b *bool
+			if err = d.Decode(&b); b == nil {
+				return nil, 0, false
+			}
+		default:
 			return nil, 0, false
 		}
-		members++
+		if err != nil {
+			return nil, 0, false
+		}
 	}
-	if _, err := d.Token(); err != nil || members != 1 {
+	if _, err := d.Token(); err != nil || !seen["x"] {
 		return nil, 0, false
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
@@ -132,9 +176,10 @@ func referenceRows(raw []byte) (x []float64, count int, ok bool) {
 		}
 		for _, v := range row {
 			if v == nil {
-				return nil, 0, false
+				x = append(x, math.NaN())
+			} else {
+				x = append(x, *v)
 			}
-			x = append(x, *v)
 		}
 	}
 	return x, len(rows), len(rows) > 0
@@ -144,14 +189,15 @@ func referenceRows(raw []byte) (x []float64, count int, ok bool) {
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{
 		`{"x":[1,2,3]}`, `{"x":[[1,2],[3,4.5e-7]]}`, `{"x":[-0,0.1,1e22,123456789012345678901234567890]}`, `{"\u0078":[1]}`,
-		`{"x":[01]}`, `{"x":[1e999]}`, `{"X":[1]}`, `{"x":[1],"x":[2]}`, `{"x":[null]}`, `{"x":[[],[]]}`, ` {"x" : [ ] } `,
+		`{"x":[1,null],"decision":true}`, `{"probabilities":false,"x":[1]}`, `{"x":[01]}`, `{"x":[1e999]}`, `{"X":[1]}`, `{"x":[1],"x":[2]}`,
+		`{"x":[null]}`, `{"x":[[],[]]}`, ` {"x" : [ ] } `,
 		`{"x":[0e99999999999999999999]}`, `{"x":[0.000000000000000000000000000001e30]}`, "{\"x\xff\":[1]}",
 	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var r wire.Rows
-		err := r.Parse(body, math.MaxInt)
+		err := r.Parse(body, math.MaxInt, true)
 		x, count, ok := reference(body)
 		if (err == nil) != ok {
 			t.Fatalf("%q: scanner says %v, encoding/json says ok=%v", body, err, ok)
@@ -163,7 +209,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%q: %d rows and %d numbers, encoding/json has %d and %d", body, r.Count, len(r.X), count, len(x))
 		}
 		for i := range x {
-			if math.Float64bits(x[i]) != math.Float64bits(r.X[i]) {
+			if math.Float64bits(x[i]) != math.Float64bits(r.X[i]) && !(math.IsNaN(x[i]) && math.IsNaN(r.X[i])) {
 				t.Fatalf("%q: number %d is %v, encoding/json has %v", body, i, r.X[i], x[i])
 			}
 		}
@@ -205,7 +251,7 @@ var bodies = map[string][]byte{
 func TestParseAllocatesNothing(t *testing.T) {
 	var r wire.Rows
 	for name, body := range bodies {
-		if n := testing.AllocsPerRun(100, func() { _ = r.Parse(body, 1) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { _ = r.Parse(body, 1, false) }); n != 0 {
 			t.Errorf("%s numbers: %v allocations", name, n)
 		}
 	}
@@ -217,7 +263,7 @@ func BenchmarkParse(b *testing.B) {
 			var r wire.Rows
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := r.Parse(body, 1); err != nil {
+				if err := r.Parse(body, 1, false); err != nil {
 					b.Fatal(err)
 				}
 			}
