@@ -28,12 +28,14 @@ func (f *fakeRunner) note(list *[]string, id string) {
 	*list = append(*list, id)
 }
 
-func (f *fakeRunner) Run(a *api.Allocation) error    { f.note(&f.run, a.ID); return nil }
-func (f *fakeRunner) Update(a *api.Allocation) error { f.note(&f.updated, a.ID); return nil }
-func (f *fakeRunner) Stop(id string)                 { f.note(&f.stopped, id) }
-func (f *fakeRunner) Remove(string) error            { return nil }
-func (f *fakeRunner) Updates() <-chan client.Update  { return f.out }
-func (f *fakeRunner) Close(context.Context) error    { close(f.out); return nil }
+func (f *fakeRunner) Run(a *api.Allocation) error     { f.note(&f.run, a.ID); return nil }
+func (f *fakeRunner) Restore(a *api.Allocation) error { f.note(&f.run, a.ID); return nil }
+func (f *fakeRunner) Update(a *api.Allocation) error  { f.note(&f.updated, a.ID); return nil }
+func (f *fakeRunner) Stop(id string)                  { f.note(&f.stopped, id) }
+func (f *fakeRunner) Remove(string) error             { return nil }
+func (f *fakeRunner) Updates() <-chan client.Update   { return f.out }
+func (f *fakeRunner) Leave(context.Context) error     { close(f.out); return nil }
+func (f *fakeRunner) Close(context.Context) error     { close(f.out); return nil }
 
 func (f *fakeRunner) noted(list *[]string) []string {
 	f.mu.Lock()
@@ -58,18 +60,29 @@ func (f *fakeRunner) ended(ids ...string) {
 	}
 }
 
+var discard = slog.New(slog.DiscardHandler)
+
 // inBubble runs a test on an agent with a fake clock.
 func inBubble(t *testing.T, test func(a *Agent, f *fakeRunner)) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeRunner{out: make(chan client.Update)}
-		a := newAgent(f, newNode("n", "127.0.0.1:1"), slog.New(slog.DiscardHandler))
+		a := newAgent(Config{Logger: discard})
 		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() { a.loop(ctx); close(done) }()
+		var running sync.WaitGroup
+		running.Go(func() { a.loop(ctx) })
+		running.Go(func() { _ = fakeNode(a, "n", f).run(ctx) })
+		synctest.Wait()
 		test(a, f)
 		cancel()
-		<-done
+		running.Wait()
 	})
+}
+
+// fakeNode is a node with a runner; its ID is its name, filled up.
+func fakeNode(a *Agent, name string, r runner) *nodeAgent {
+	n := newNode(name, "127.0.0.1:1", loopback)
+	n.ID = name + n.ID[len(name):]
+	return newNodeAgent(n, a, r, beatsFor(a.heartbeatTTL), a.log)
 }
 
 func submit(t *testing.T, a *Agent, canary, parallel int, env string) {
@@ -190,12 +203,14 @@ func TestDrainStopsAllAndEligibilityBringsThemBack(t *testing.T) {
 			}
 			synctest.Wait()
 		}
-		change(func(tx *txn) { tx.drain(&api.DrainSpec{}, false) })
+		node := func(tx *txn) *api.Node { return values(tx.nodes, compareNodes)[0] }
+		change(func(tx *txn) { tx.drain(node(tx), &api.DrainSpec{Deadline: -1}, false, nil) })
+		pass(drainDelay)
 		if len(f.stops()) != 3 || len(f.runs()) != 3 {
 			t.Fatalf("stopped %v, run %v", f.stops(), f.runs())
 		}
 		f.ended(f.stops()...)
-		change(func(tx *txn) { tx.drain(nil, true) })
+		change(func(tx *txn) { tx.drain(node(tx), nil, true, nil) })
 		if len(f.runs()) != 6 {
 			t.Errorf("run %v", f.runs())
 		}

@@ -83,6 +83,15 @@ func allocIndex(name string) int {
 	return n
 }
 
+// byNode sorts allocations by whether they may stay where they are, must leave their node, or are lost with it.
+func (r *reconciler) byNode(all allocSet) (staying, migrating, lost allocSet) {
+	live, over := all.split(func(a *api.Allocation) bool { return !terminal(a) })
+	migrating, live = live.split(func(a *api.Allocation) bool { return val(a.DesiredTransition.Migrate) })
+	lost, staying = live.split(func(a *api.Allocation) bool { return r.down[a.NodeID] })
+	staying.add(over)
+	return staying, migrating, lost
+}
+
 // surplus stops what a group has above its count: first the namesakes of promoted canaries, then the highest indexes.
 func (r *reconciler) surplus(group *api.TaskGroup, names *names, running, migrating, canaries allocSet, canarying bool) allocSet {
 	if canarying {

@@ -69,7 +69,7 @@ func (a *Agent) view(r *http.Request) *store {
 		return a.store
 	}
 	empty := newStore(a.store.now)
-	empty.index, empty.tables, empty.node = a.store.index, a.store.tables, a.store.node
+	empty.index, empty.tables, empty.nodes = a.store.index, a.store.tables, a.store.nodes
 	return empty
 }
 
@@ -96,6 +96,10 @@ func writeQuery(w http.ResponseWriter, r *http.Request, value any, index uint64,
 	if err != nil {
 		writeError(w, err)
 		return
+	}
+	if p, ok := value.(paged); ok {
+		w.Header().Set("X-Nomad-Nexttoken", p.next)
+		value = p.items
 	}
 	writeJSON(w, r, value)
 }

@@ -2,129 +2,164 @@ package devnomad
 
 import (
 	"context"
+	"math/rand/v2"
+	"time"
 
 	"github.com/hashicorp/nomad/api"
 
 	"github.com/weirhq/weir/internal/devnomad/client"
 )
 
-// runner runs allocations; the client half of the agent does.
-type runner interface {
-	Run(alloc *api.Allocation) error
-	Update(alloc *api.Allocation) error
-	Stop(allocID string)
-	Remove(allocID string) error
-	Updates() <-chan client.Update
-	Close(ctx context.Context) error
-}
+// The agent is the nodeServer of the nodes in its own process; others come to it over HTTP (http_nodeagent.go).
+var _ nodeServer = (*Agent)(nil)
 
-type orderVerb int
+// defaultTTL is how often Nomad wants to hear of its nodes.
+const defaultTTL = 10 * time.Second
 
-const (
-	orderRun orderVerb = iota
-	orderUpdate
-	orderStop
-	orderRemove
-)
+// beatsFor is how often a node sends a heartbeat, given that.
+func beatsFor(ttl time.Duration) time.Duration { return ttl / 5 }
 
-// order tells the client of a change to an allocation.
-type order struct {
-	verb  orderVerb
-	alloc *api.Allocation
-}
+// pullWait bounds how long a node waits for news.
+const pullWait = 10 * time.Second
 
-// carryOut gives the client the orders of all writes so far. An allocation that replaces another starts only when that
-// one's tasks have ended.
-func (a *Agent) carryOut() {
-	var orders []order
-	a.store.read(func() { orders, a.store.orders = a.store.orders, nil })
-	for _, o := range orders {
-		switch o.verb {
-		case orderRun:
-			a.runOrWait(o.alloc.ID)
-		case orderUpdate:
-			a.attached[o.alloc.ID] = a.store.now()
-			if a.started[o.alloc.ID] {
-				a.check(o.alloc, a.runner.Update(o.alloc))
-			}
-		case orderStop:
-			a.stopOrDrop(o.alloc.ID)
-		case orderRemove:
-			delete(a.started, o.alloc.ID)
-			delete(a.attached, o.alloc.ID)
-			if err := a.runner.Remove(o.alloc.ID); err != nil {
-				a.log.Debug("allocation folder stays", "alloc", o.alloc.ID, "err", err)
-			}
-		}
-	}
-}
-
-func (a *Agent) runOrWait(id string) {
-	var alloc, before *api.Allocation
-	a.store.read(func() {
-		if alloc = a.store.allocs[id]; alloc != nil {
-			before = a.store.allocs[alloc.PreviousAllocation]
-		}
-	})
-	switch {
-	case alloc == nil || serverTerminal(alloc) || a.started[id]:
-	case before != nil && !clientTerminal(before):
-		a.waiting[before.ID] = append(a.waiting[before.ID], id)
-	default:
-		a.started[id] = true
-		a.check(alloc, a.runner.Run(alloc))
-	}
-}
-
-// stopOrDrop stops an allocation; one that has not started ends at once.
-func (a *Agent) stopOrDrop(id string) {
-	if a.started[id] {
-		a.runner.Stop(id)
-		return
-	}
-	a.applyUpdate(client.Update{
-		AllocID: id, ClientStatus: api.AllocClientStatusComplete, ClientDescription: "All tasks have completed",
-	})
-}
-
-// check fails an allocation that the client has refused.
-func (a *Agent) check(alloc *api.Allocation, err error) {
-	if err == nil {
-		return
-	}
-	a.log.Error("client refused allocation", "alloc", alloc.ID, "err", err)
-	a.applyUpdate(client.Update{
-		AllocID: alloc.ID, ClientStatus: api.AllocClientStatusFailed, ClientDescription: err.Error(), Healthy: new(false),
-	})
-}
-
-// applyUpdate stores what the client says of an allocation, lets go what has waited for its end, and has a failed one
+// register makes a node known and ready. One that comes back keeps whether it is eligible, and may find its allocations
 // replaced.
-func (a *Agent) applyUpdate(u client.Update) {
-	var ended bool
-	_, _ = a.store.write("AllocationUpdated", func(tx *txn) error {
-		before := tx.allocs[u.AllocID]
-		if before == nil || clientTerminal(before) && before.ClientStatus == u.ClientStatus && serverTerminal(before) {
-			return nil
+func (a *Agent) register(_ context.Context, n *api.Node) error {
+	_, err := a.write("NodeRegistration", func(tx *txn) error {
+		tx.heard(n.ID, a.heartbeatTTL)
+		fresh := *n
+		if before := tx.nodes[n.ID]; before != nil {
+			fresh.CreateIndex, fresh.Events = before.CreateIndex, before.Events
+			fresh.SchedulingEligibility, fresh.Drain = before.SchedulingEligibility, before.Drain
+			fresh.DrainStrategy, fresh.LastDrain = before.DrainStrategy, before.LastDrain
+			if before.Status == api.NodeStatusReady {
+				tx.putNode(&fresh)
+				return nil
+			}
 		}
-		after := merge(before, u, a.attached[u.AllocID].UnixNano())
-		tx.putAlloc(after)
-		ended = clientTerminal(after)
-		if job := tx.jobs[after.JobID]; job != nil && failedAnew(before, after) {
-			if _, eligible := nextReschedule(after); eligible && after.FollowupEvalID == "" {
-				e := newEval(job, byFailure, "pending")
-				e.JobModifyIndex = val(job.JobModifyIndex)
-				tx.putEval(e)
+		tx.nodeReady(&fresh)
+		return nil
+	})
+	return err
+}
+
+// beat keeps a node alive.
+func (a *Agent) beat(_ context.Context, nodeID string) error {
+	var err error
+	var down bool
+	a.store.read(func() {
+		n := a.store.nodes[nodeID]
+		if n == nil {
+			err = errNoNode
+			return
+		}
+		down = n.Status == api.NodeStatusDown
+		a.store.heard(nodeID, a.heartbeatTTL)
+	})
+	if !down {
+		return err
+	}
+	_, err = a.write("NodeStreamEvent", func(tx *txn) error {
+		n := *tx.nodes[nodeID]
+		n.Status = api.NodeStatusReady
+		tx.note(&n, "Cluster", "Node reregistered by heartbeat")
+		tx.nodeReady(&n)
+		return nil
+	})
+	return err
+}
+
+// heard notes a sign of life. A node is down when it has been silent for two to three TTLs: with Nomad's own 10 s that
+// is what Nomad's 10 s of grace on a TTL of 10 to 20 s come to, measured from the last sign of life.
+func (s *store) heard(nodeID string, ttl time.Duration) {
+	s.silentAt[nodeID] = s.now().Add(2*ttl + rand.N(max(ttl*9/10, 1))) //nolint:gosec // no secret
+}
+
+// watchHeartbeats marks silent nodes as down, and returns when to look again.
+func (a *Agent) watchHeartbeats() (next time.Time) {
+	var silent []string
+	a.store.read(func() {
+		for id, n := range a.store.nodes {
+			if n.Status == api.NodeStatusDown {
+				continue
+			}
+			switch at, known := a.store.silentAt[id]; {
+			case !known:
+				a.store.heard(id, a.heartbeatTTL)
+				next = earlier(next, a.store.silentAt[id])
+			case at.After(a.store.now()):
+				next = earlier(next, at)
+			default:
+				silent = append(silent, id)
+			}
+		}
+	})
+	for _, id := range silent {
+		a.log.Warn("node down", "node", id)
+		_, _ = a.store.write("NodeStreamEvent", func(tx *txn) error { tx.nodeDown(id); return nil })
+	}
+	return next
+}
+
+// pull waits until there is something new for a node.
+func (a *Agent) pull(ctx context.Context, nodeID, epoch string, after uint64) (assignment, error) {
+	timeout := time.NewTimer(pullWait)
+	defer timeout.Stop()
+	for {
+		var out assignment
+		var known bool
+		var changed chan struct{}
+		a.store.read(func() {
+			changed = a.store.changed
+			if known = a.store.nodes[nodeID] != nil; known {
+				out = a.store.assignments(nodeID, epoch, after)
+			}
+		})
+		if known && !out.empty() {
+			return out, nil
+		}
+		select {
+		case <-changed:
+			continue
+		case <-timeout.C:
+		case <-a.stopping:
+		case <-ctx.Done():
+			return assignment{}, ctx.Err()
+		}
+		if !known {
+			return assignment{}, errNoNode
+		}
+		return out, nil
+	}
+}
+
+// push stores what a node says of its allocations, and has failed ones replaced.
+func (a *Agent) push(_ context.Context, nodeID string, updates []allocUpdate) error {
+	_, err := a.write("AllocationUpdated", func(tx *txn) error {
+		for _, u := range updates {
+			if before := tx.allocs[u.AllocID]; before != nil && before.NodeID == nodeID {
+				tx.clientSays(before, u)
 			}
 		}
 		return nil
 	})
-	if ended {
-		next := a.waiting[u.AllocID]
-		delete(a.waiting, u.AllocID)
-		for _, id := range next {
-			a.runOrWait(id)
-		}
+	return err
+}
+
+func (tx *txn) clientSays(before *api.Allocation, u allocUpdate) {
+	if clientTerminal(before) && before.ClientStatus == u.ClientStatus && serverTerminal(before) {
+		return
+	}
+	after := merge(before, u)
+	tx.putAlloc(after)
+	job := tx.jobs[after.JobID]
+	if job == nil || !failedAnew(before, after) {
+		return
+	}
+	if _, eligible := nextReschedule(after); eligible && after.FollowupEvalID == "" {
+		e := newEval(job, byFailure, "pending")
+		e.JobModifyIndex = val(job.JobModifyIndex)
+		tx.putEval(e)
 	}
 }
 
@@ -133,16 +168,14 @@ func failedAnew(before, after *api.Allocation) bool {
 		!serverTerminal(after)
 }
 
-// merge puts what the client says into an allocation. Health that was decided before the allocation joined its present
-// deployment (at attached) does not count for it.
-func merge(before *api.Allocation, u client.Update, attached int64) *api.Allocation {
+// merge puts what a client says into an allocation. Health for another deployment than its present one does not count.
+func merge(before *api.Allocation, u allocUpdate) *api.Allocation {
 	a := *before
 	a.ClientStatus, a.ClientDescription = u.ClientStatus, u.ClientDescription
 	if len(u.TaskStates) > 0 {
 		a.TaskStates = u.TaskStates
 	}
-	stale := !u.HealthAt.IsZero() && u.HealthAt.UnixNano() < attached
-	if u.Healthy == nil || stale || a.DeploymentID == "" || isUnhealthy(before) {
+	if u.Healthy == nil || a.DeploymentID == "" || u.DeploymentID != a.DeploymentID || isUnhealthy(before) {
 		return &a
 	}
 	if isHealthy(before) && !*u.Healthy && u.ClientStatus == api.AllocClientStatusFailed {
@@ -159,3 +192,5 @@ func merge(before *api.Allocation, u client.Update, attached int64) *api.Allocat
 	a.DeploymentStatus = &status
 	return &a
 }
+
+var _ runner = (*client.Client)(nil)

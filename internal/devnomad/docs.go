@@ -223,7 +223,7 @@ func newAllocStub(a *api.Allocation) allocStub {
 	}
 }
 
-func stubs(allocs []*api.Allocation) any {
+func stubs(allocs []*api.Allocation) []allocStub {
 	out := []allocStub{}
 	for _, a := range allocs {
 		out = append(out, newAllocStub(a))
@@ -248,9 +248,9 @@ func newJobStub(s *store, j *api.Job) jobStub {
 }
 
 // nodeDoc is the document of the node.
-func nodeDoc(s *store) any {
-	m := toMap(s.node)
-	m["LastAllocUpdateIndex"], m["LastMissedHeartbeatIndex"] = s.tables["allocs"], 0
+func nodeDoc(s *store, n *api.Node) any {
+	m := toMap(n)
+	m["LastAllocUpdateIndex"], m["LastMissedHeartbeatIndex"] = s.tables["allocs"], missedHeartbeat(n)
 	m["SecretID"], m["ComputedClass"] = "", "v1:devnomad"
 	for _, key := range []string{"Resources", "Reserved"} {
 		if res, ok := m[key].(map[string]any); ok {

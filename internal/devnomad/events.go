@@ -33,12 +33,19 @@ func (tx *txn) emit(topic, key string, filterKeys []string, payload func() any) 
 	tx.emitted = append(slices.DeleteFunc(tx.emitted, same), e)
 }
 
-// publish adds events to the buffer.
+// maxEventBytes bounds the payloads of the buffer.
+const maxEventBytes = 16 << 20
+
+// publish adds events to the buffer, and drops the oldest where they are too many or too big.
 func (s *store) publish(events []event) {
 	s.events = append(s.events, events...)
-	if drop := len(s.events) - maxEvents; drop > 0 {
-		s.dropped = s.events[drop-1].Index
-		s.events = slices.Clone(s.events[drop:])
+	for _, e := range events {
+		s.eventBytes += len(e.Payload)
+	}
+	for len(s.events) > maxEvents || s.eventBytes > maxEventBytes {
+		s.dropped = s.events[0].Index
+		s.eventBytes -= len(s.events[0].Payload)
+		s.events = s.events[1:] // readers may hold it; appending copies what is left when the array is full
 	}
 }
 

@@ -2,12 +2,16 @@ package devnomad
 
 import (
 	"bytes"
+	"cmp"
+	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 )
 
 // maxBody bounds request bodies.
@@ -16,10 +20,12 @@ const maxBody = 32 << 20
 // methods are the handlers of one path. PUT serves POST too.
 type methods map[string]http.HandlerFunc
 
-func (a *Agent) handler() http.Handler {
+func (a *Agent) handler() http.Handler { return inRegion(a.authorized(a.routed(a.mux()))) }
+
+func (a *Agent) mux() http.Handler {
 	mux := http.NewServeMux()
 	for _, routes := range []map[string]methods{
-		a.jobRoutes(), a.deploymentRoutes(), a.allocRoutes(), a.nodeRoutes(), a.statusRoutes(),
+		a.jobRoutes(), a.deploymentRoutes(), a.allocRoutes(), a.nodeRoutes(), a.nodeAgentRoutes(), a.statusRoutes(), a.fsRoutes(),
 	} {
 		for path, m := range routes {
 			mux.HandleFunc(path, m.serve)
@@ -32,7 +38,26 @@ func (a *Agent) handler() http.Handler {
 		}
 		w.WriteHeader(http.StatusNotFound)
 	})
-	return inRegion(mux)
+	return mux
+}
+
+// tokenless are the paths that need no token.
+var tokenless = []string{"/", "/v1/agent/health", "/v1/regions", "/v1/status/leader", "/v1/status/peers"}
+
+// authorized denies requests that have not the agent's token, where it has one.
+func (a *Agent) authorized(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token := cmp.Or(r.Header.Get("X-Nomad-Token"), strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
+		if subtle.ConstantTimeCompare([]byte(token), []byte(a.token)) == 1 || slices.Contains(tokenless, r.URL.Path) || a.token == "" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		status := http.StatusForbidden
+		if r.URL.Path == "/v1/event/stream" {
+			status = http.StatusInternalServerError // as in Nomad
+		}
+		writeError(w, &httpError{status, "Permission denied"})
+	})
 }
 
 func (m methods) serve(w http.ResponseWriter, r *http.Request) {
@@ -117,6 +142,8 @@ func (a *Agent) statusRoutes() map[string]methods {
 		"/v1/agent/self":    {http.MethodGet: plain(a.self)},
 		"/v1/agent/members": {http.MethodGet: plain(a.members)},
 		"/v1/namespaces":    {http.MethodGet: a.read(namespaces)},
+		"/v1/client/stats":  {http.MethodGet: plain(a.hostStats)},
+		"/v1/client/gc":     {http.MethodGet: collectOnClient},
 		"/v1/search":        {http.MethodPut: plain(a.search)},
 		"/v1/services":      {http.MethodGet: a.read(noServices)},
 		"/v1/service/{id}":  {http.MethodGet: a.read(noServices)},
@@ -126,8 +153,7 @@ func (a *Agent) statusRoutes() map[string]methods {
 }
 
 func (a *Agent) self(*http.Request) (any, error) {
-	var name, id string
-	a.store.read(func() { name, id = a.store.node.Name, a.store.node.ID })
+	name, id := a.name, a.nodeID()
 	return map[string]any{
 		"config": map[string]any{
 			"Region": "global", "Datacenter": "dc1", "NodeName": name, "DevMode": true,
@@ -146,16 +172,17 @@ func (a *Agent) self(*http.Request) (any, error) {
 func (a *Agent) member(name string) map[string]any {
 	host, port, _ := net.SplitHostPort(a.Addr())
 	return map[string]any{
-		"Name": name + ".global", "Addr": host, "Port": 0, "Status": "alive",
+		"Name": name + ".global", "Addr": host, "Port": 0, "Status": "alive", "ProtocolMin": 1, "ProtocolMax": 5,
+		"ProtocolCur": 2, "DelegateMin": 2, "DelegateMax": 5, "DelegateCur": 4,
 		"Tags": map[string]string{
 			"port": port, "rpc_addr": host, "raft_vsn": "3", "build": version, "dc": "dc1", "region": "global", "role": "nomad",
+			"bootstrap": "1", "expect": "1", "id": name, "revision": "", "vsn": "1",
 		},
 	}
 }
 
 func (a *Agent) members(*http.Request) (any, error) {
-	var name string
-	a.store.read(func() { name = a.store.node.Name })
+	name := a.name
 	return map[string]any{
 		"ServerName": name, "ServerRegion": "global", "ServerDC": "dc1", "Members": []any{a.member(name)},
 	}, nil

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/hashicorp/nomad/api"
 )
@@ -50,7 +49,14 @@ func listAllocs(r *http.Request) query {
 			return nil, 0, err
 		}
 		keep := func(a *api.Allocation) bool { return strings.HasPrefix(a.ID, prefix) }
-		return stubs(sorted(s.allocs, keep, compareAllocs)), s.tables["allocs"], nil
+		list, withResources := stubs(sorted(s.allocs, keep, compareAllocs)), r.URL.Query().Get("resources") == "true"
+		for i := range list {
+			if withResources {
+				list[i].AllocatedResources = s.allocs[list[i].ID].AllocatedResources
+			}
+		}
+		out, err := page(r, list, func(a allocStub) string { return indexToken(a.CreateIndex, a.ID) })
+		return out, s.tables["allocs"], err
 	}
 }
 
@@ -74,9 +80,13 @@ func listEvals(r *http.Request) query {
 		if err != nil {
 			return nil, 0, err
 		}
-		job := r.URL.Query().Get("job")
-		keep := func(e *evaluation) bool { return strings.HasPrefix(e.ID, prefix) && (job == "" || job == e.JobID) }
-		return sorted(s.evals, keep, compareEvals), s.tables["evals"], nil
+		job, status := r.URL.Query().Get("job"), r.URL.Query().Get("status")
+		keep := func(e *evaluation) bool {
+			return strings.HasPrefix(e.ID, prefix) && (job == "" || job == e.JobID) && (status == "" || status == e.Status)
+		}
+		oldestFirst := func(a, b *evaluation) int { return compareEvals(b, a) }
+		out, err := page(r, sorted(s.evals, keep, oldestFirst), func(e *evaluation) string { return indexToken(e.CreateIndex, e.ID) })
+		return out, s.tables["evals"], err
 	}
 }
 
@@ -139,21 +149,6 @@ func (a *Agent) allocChecks(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return map[string]any{}, nil
-}
-
-// allocStats answers with zeros: the agent measures nothing.
-func (a *Agent) allocStats(r *http.Request) (any, error) {
-	alloc, err := a.known(r.PathValue("id"))
-	if err != nil {
-		return nil, err
-	}
-	usage := &api.ResourceUsage{MemoryStats: &api.MemoryStats{}, CpuStats: &api.CpuStats{}, DeviceStats: []*api.DeviceGroupStats{}}
-	now := time.Now().UnixNano()
-	out := api.AllocResourceUsage{ResourceUsage: usage, Tasks: map[string]*api.TaskResourceUsage{}, Timestamp: now}
-	for name := range alloc.TaskStates {
-		out.Tasks[name] = &api.TaskResourceUsage{ResourceUsage: usage, Timestamp: now, Pids: map[string]*api.ResourceUsage{}}
-	}
-	return out, nil
 }
 
 func (a *Agent) restartAlloc(r *http.Request) (any, error) {

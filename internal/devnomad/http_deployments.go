@@ -31,7 +31,9 @@ func listDeployments(r *http.Request) query {
 			return nil, 0, err
 		}
 		keep := func(d *deployment) bool { return strings.HasPrefix(d.ID, prefix) }
-		return sorted(s.deployments, keep, func(a, b *deployment) int { return compareDeployments(b, a) }), s.tables["deployment"], nil
+		all := sorted(s.deployments, keep, compareDeployments)
+		out, err := page(r, all, func(d *deployment) string { return indexToken(d.CreateIndex, d.ID) })
+		return out, s.tables["deployment"], err
 	}
 }
 

@@ -36,14 +36,12 @@ func (a *Agent) jobRoutes() map[string]methods {
 func listJobs(r *http.Request) query {
 	prefix := r.URL.Query().Get("prefix")
 	return func(s *store) (any, uint64, error) {
-		if r.URL.Query().Has("filter") {
-			return nil, 0, badRequest("the embedded agent has no filter expressions; use prefix, or filter what it returns")
-		}
-		out := []jobStub{}
+		list := []jobStub{}
 		for _, j := range sorted(s.jobs, func(j *api.Job) bool { return strings.HasPrefix(val(j.ID), prefix) }, compareJobs) {
-			out = append(out, newJobStub(s, j))
+			list = append(list, newJobStub(s, j))
 		}
-		return out, max(s.tables["jobs"], s.tables["allocs"]), nil
+		out, err := page(r, list, func(j jobStub) string { return j.Namespace + "." + j.ID })
+		return out, max(s.tables["jobs"], s.tables["allocs"]), err
 	}
 }
 
@@ -70,16 +68,28 @@ var getJob = jobQuery(errNoJob, "jobs", func(_ *store, _ string, job *api.Job) (
 	return jobDoc(job), val(job.ModifyIndex)
 })
 
-var jobVersions = jobQuery(notFound("job versions not found"), "jobs", func(s *store, id string, _ *api.Job) (any, uint64) {
-	docs, index := []any{}, uint64(0)
-	for _, j := range s.versions[id] {
-		docs = append(docs, jobDoc(j))
-		index = max(index, val(j.ModifyIndex))
+func jobVersions(r *http.Request) query {
+	return func(s *store) (any, uint64, error) {
+		versions := s.versions[r.PathValue("id")]
+		if len(versions) == 0 {
+			return nil, s.tables["jobs"], notFound("job versions not found")
+		}
+		out := map[string]any{"Diffs": nil, "KnownLeader": true, "LastContact": 0, "NextToken": ""}
+		docs, index, diffs := []any{}, uint64(0), []any{}
+		for i, j := range versions {
+			docs = append(docs, jobDoc(j))
+			index = max(index, val(j.ModifyIndex))
+			if i > 0 {
+				diffs = append(diffs, diffJobs(j, versions[i-1], nil))
+			}
+		}
+		if with, _ := strconv.ParseBool(r.URL.Query().Get("diffs")); with && len(diffs) > 0 {
+			out["Diffs"] = diffs
+		}
+		out["Versions"], out["Index"] = docs, index
+		return out, index, nil
 	}
-	return map[string]any{
-		"Versions": docs, "Diffs": nil, "Index": index, "KnownLeader": true, "LastContact": 0, "NextToken": "",
-	}, index
-})
+}
 
 var jobSummary = jobQuery(errNoJob, "jobs", func(s *store, _ string, job *api.Job) (any, uint64) {
 	out := summary(s, job)
@@ -230,7 +240,7 @@ func (a *Agent) evaluateJob(r *http.Request) (any, uint64, error) {
 			return fmt.Errorf("%w", errJobGone)
 		}
 		if in.EvalOptions.ForceReschedule {
-			tx.forceReschedule(in.JobID)
+			tx.forceReschedule(job)
 		}
 		out = tx.evaluated(job, byRegister, 0)
 		return nil
@@ -240,8 +250,13 @@ func (a *Agent) evaluateJob(r *http.Request) (any, uint64, error) {
 
 var errJobGone = &httpError{http.StatusInternalServerError, "job not found"}
 
-func (tx *txn) forceReschedule(jobID string) {
-	for _, failed := range tx.jobAllocs(jobID) {
+// forceReschedule has the failed allocations of a job replaced at once, where its groups reschedule at all.
+func (tx *txn) forceReschedule(job *api.Job) {
+	for _, failed := range tx.jobAllocs(val(job.ID)) {
+		g := lookupGroup(job, failed.TaskGroup)
+		if g == nil || g.ReschedulePolicy == nil || !val(g.ReschedulePolicy.Unlimited) && val(g.ReschedulePolicy.Attempts) == 0 {
+			continue
+		}
 		if failed.ClientStatus == api.AllocClientStatusFailed && !serverTerminal(failed) && failed.NextAllocation == "" {
 			a := *failed
 			a.DesiredTransition.ForceReschedule = new(true)
@@ -280,14 +295,17 @@ func (a *Agent) scaleJob(r *http.Request) (any, uint64, error) {
 		return nil, 0, err
 	}
 	group := in.Target["Group"]
+	if group == "" {
+		return nil, 0, badRequest("missing task group name for scaling action")
+	}
 	var out registered
 	index, err := a.write("JobRegistered", func(tx *txn) (err error) {
 		job := tx.jobs[r.PathValue("id")]
 		switch {
 		case job == nil:
 			return notFound("job " + strconv.Quote(r.PathValue("id")) + " not found")
-		case group == "" || lookupGroup(job, group) == nil:
-			return badRequest("missing target group in job")
+		case lookupGroup(job, group) == nil:
+			return badRequest(fmt.Sprintf("task group %q specified for scaling does not exist in job", group))
 		case in.Count == nil:
 			out = registered{Index: tx.store.index, JobModifyIndex: val(job.JobModifyIndex)}
 			return nil

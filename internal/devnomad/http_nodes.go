@@ -24,7 +24,8 @@ func listNodes(r *http.Request) query {
 	prefix := r.URL.Query().Get("prefix")
 	return func(s *store) (any, uint64, error) {
 		out := []nodeStub{}
-		if n := s.node; strings.HasPrefix(n.ID, prefix) {
+		named := func(n *api.Node) bool { return strings.HasPrefix(n.ID, prefix) }
+		for _, n := range sorted(s.nodes, named, compareNodes) {
 			host, _, _ := strings.Cut(n.HTTPAddr, ":")
 			out = append(out, nodeStub{NodeListStub: api.NodeListStub{
 				Address: host, ID: n.ID, Datacenter: n.Datacenter, Name: n.Name, NodeClass: n.NodeClass, NodePool: n.NodePool,
@@ -33,7 +34,8 @@ func listNodes(r *http.Request) query {
 				CreateIndex: n.CreateIndex, ModifyIndex: n.ModifyIndex,
 			}})
 		}
-		return out, s.tables["nodes"], nil
+		listed, err := page(r, out, func(n nodeStub) string { return n.ID })
+		return listed, s.tables["nodes"], err
 	}
 }
 
@@ -43,17 +45,18 @@ func getNode(r *http.Request) query {
 		if len(id) != 36 {
 			return nil, 0, errors.New("node lookup failed: index error: UUID must be 36 characters")
 		}
-		if s.node.ID != id {
+		n := s.nodes[id]
+		if n == nil {
 			return nil, s.tables["nodes"], notFound("node not found")
 		}
-		return nodeDoc(s), s.node.ModifyIndex, nil
+		return nodeDoc(s, n), n.ModifyIndex, nil
 	}
 }
 
 func nodeAllocs(r *http.Request) query {
 	return func(s *store) (any, uint64, error) {
 		docs := []any{}
-		for _, a := range sorted(s.allocs, func(a *api.Allocation) bool { return a.NodeID == r.PathValue("id") }, compareAllocs) {
+		for _, a := range values(s.allocsOn[r.PathValue("id")], compareAllocs) {
 			docs = append(docs, allocDoc(a, true))
 		}
 		return docs, s.tables["allocs"], nil
@@ -61,13 +64,14 @@ func nodeAllocs(r *http.Request) query {
 }
 
 // nodeVerb changes the node and answers with the evaluations that follow.
-func (a *Agent) nodeVerb(r *http.Request, kind string, do func(*txn) []string) (any, uint64, error) {
+func (a *Agent) nodeVerb(r *http.Request, kind string, do func(*txn, *api.Node) []string) (any, uint64, error) {
 	evals, index := []string{}, uint64(0)
 	_, err := a.write(kind, func(tx *txn) error {
-		if tx.node.ID != r.PathValue("id") {
+		n := tx.nodes[r.PathValue("id")]
+		if n == nil {
 			return notFound("node not found")
 		}
-		evals, index = append(evals, do(tx)...), tx.index
+		evals, index = append(evals, do(tx, n)...), tx.index
 		return nil
 	})
 	return map[string]any{"EvalIDs": evals, "EvalCreateIndex": index, "NodeModifyIndex": index, "Index": index}, index, err
@@ -78,7 +82,9 @@ func (a *Agent) drainNode(r *http.Request) (any, uint64, error) {
 	if err := decode(r, &in); err != nil {
 		return nil, 0, err
 	}
-	return a.nodeVerb(r, "NodeDrain", func(tx *txn) []string { return tx.drain(in.DrainSpec, in.MarkEligible) })
+	return a.nodeVerb(r, "NodeDrain", func(tx *txn, n *api.Node) []string {
+		return tx.drain(n, in.DrainSpec, in.MarkEligible, in.Meta)
+	})
 }
 
 func (a *Agent) nodeEligibility(r *http.Request) (any, uint64, error) {
@@ -89,18 +95,11 @@ func (a *Agent) nodeEligibility(r *http.Request) (any, uint64, error) {
 	if in.Eligibility != api.NodeSchedulingEligible && in.Eligibility != api.NodeSchedulingIneligible {
 		return nil, 0, badRequest("invalid scheduling eligibility " + in.Eligibility)
 	}
-	return a.nodeVerb(r, "NodeEligibility", func(tx *txn) []string {
-		tx.setEligibility(in.Eligibility)
-		return nil
+	return a.nodeVerb(r, "NodeEligibility", func(tx *txn, n *api.Node) []string {
+		return tx.setEligibility(n, in.Eligibility)
 	})
 }
 
 func (a *Agent) evaluateNode(r *http.Request) (any, uint64, error) {
-	return a.nodeVerb(r, "NodeEvaluate", func(tx *txn) []string {
-		jobs := map[string]bool{}
-		for _, alloc := range tx.allocs {
-			jobs[alloc.JobID] = true
-		}
-		return tx.evaluateAll(jobs, byNode)
-	})
+	return a.nodeVerb(r, "NodeEvaluate", func(tx *txn, n *api.Node) []string { return tx.evaluateNode(n, byNode) })
 }

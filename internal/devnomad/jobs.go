@@ -188,14 +188,20 @@ func (tx *txn) collect() {
 	}
 	for id, a := range tx.allocs {
 		if tx.jobs[a.JobID] == nil && serverTerminal(a) && clientTerminal(a) {
-			delete(tx.allocs, id)
+			tx.dropAlloc(a)
 			tx.touch("allocs")
-			tx.orders = append(tx.orders, order{verb: orderRemove, alloc: a})
+			tx.feed(a.NodeID, id)
 		}
 	}
-	for id, e := range tx.evals {
+	for _, d := range tx.deployments {
+		if tx.jobs[d.JobID] == nil && !d.active() {
+			tx.dropDeployment(d)
+			tx.touch("deployment")
+		}
+	}
+	for _, e := range tx.evals {
 		if tx.jobs[e.JobID] == nil && e.Status == "complete" {
-			delete(tx.evals, id)
+			tx.dropEval(e)
 			tx.touch("evals")
 		}
 	}

@@ -1,11 +1,13 @@
 package devnomad
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"slices"
 	"strconv"
+	"syscall"
 
 	"github.com/hashicorp/nomad/api"
 )
@@ -13,8 +15,8 @@ import (
 // Dynamic ports are taken from this range, as Nomad does by default.
 const minDynamicPort, maxDynamicPort = 20000, 32000
 
-// assign gives a group's allocation its resources and ports on the loopback address.
-func (tx *txn) assign(group *api.TaskGroup) (*api.AllocatedResources, error) {
+// assign gives a group's allocation its resources, and ports on the address of its node.
+func (tx *txn) assign(group *api.TaskGroup, ip string) (*api.AllocatedResources, error) {
 	out := &api.AllocatedResources{Tasks: map[string]*api.AllocatedTaskResources{}}
 	for _, t := range group.Tasks {
 		res := &api.AllocatedTaskResources{}
@@ -27,10 +29,10 @@ func (tx *txn) assign(group *api.TaskGroup) (*api.AllocatedResources, error) {
 	if group.EphemeralDisk != nil {
 		out.Shared.DiskMB = int64(val(group.EphemeralDisk.SizeMB))
 	}
-	used := tx.usedPorts()
+	used := tx.portsOn(ip)
 	for _, n := range group.Networks {
 		network := *n
-		network.IP = "127.0.0.1"
+		network.IP = ip
 		var err error
 		if network.ReservedPorts, err = reserve(n.ReservedPorts, used); err != nil {
 			return nil, err
@@ -46,43 +48,60 @@ func (tx *txn) assign(group *api.TaskGroup) (*api.AllocatedResources, error) {
 	return out, nil
 }
 
-// usedPorts are the ports of allocations whose tasks may still run. One that is stopping frees its static ports for its
-// successor, which starts only after it has ended.
-func (tx *txn) usedPorts() map[int]bool {
-	used := map[int]bool{}
-	for _, a := range tx.allocs {
-		if clientTerminal(a) || a.AllocatedResources == nil {
-			continue
-		}
-		for _, p := range a.AllocatedResources.Shared.Ports {
-			if dynamic := p.Value >= minDynamicPort && p.Value < maxDynamicPort; dynamic || !serverTerminal(a) {
-				used[p.Value] = true
-			}
+// heldPorts are the ports that an allocation keeps from others: those of one whose tasks may still run. One that is
+// stopping frees its static ports for its successor, which starts only after it has ended.
+func heldPorts(a *api.Allocation) []address {
+	if clientTerminal(a) || a.AllocatedResources == nil {
+		return nil
+	}
+	var held []address
+	for _, p := range a.AllocatedResources.Shared.Ports {
+		if dynamic := p.Value >= minDynamicPort && p.Value < maxDynamicPort; dynamic || !serverTerminal(a) {
+			held = append(held, address{p.HostIP, p.Value})
 		}
 	}
-	return used
+	return held
 }
 
-func reserve(wanted []api.Port, used map[int]bool) ([]api.Port, error) {
+// portSet is the ports of an address, with those that are being given out now.
+type portSet struct {
+	ip    string
+	held  map[address]int
+	taken map[int]bool
+}
+
+func (s *store) portsOn(ip string) *portSet {
+	return &portSet{ip: ip, held: s.ports, taken: map[int]bool{}}
+}
+
+// take gives a port out, unless somebody has it.
+func (p *portSet) take(port int) bool {
+	if p.taken[port] || p.held[address{p.ip, port}] > 0 {
+		return false
+	}
+	p.taken[port] = true
+	return true
+}
+
+func reserve(wanted []api.Port, used *portSet) ([]api.Port, error) {
 	for _, p := range wanted {
-		if used[p.Value] {
+		if !used.take(p.Value) {
 			return nil, fmt.Errorf("network: reserved port collision %s=%d", p.Label, p.Value)
 		}
-		used[p.Value] = true
 	}
 	return wanted, nil
 }
 
 // pickPorts takes random ports that nobody listens on.
-func pickPorts(wanted []api.Port, used map[int]bool) ([]api.Port, error) {
+func pickPorts(wanted []api.Port, used *portSet) ([]api.Port, error) {
 	var out []api.Port
 	for _, p := range wanted {
 		for attempt := 0; p.Value == 0; attempt++ {
 			if attempt > 1000 {
 				return nil, fmt.Errorf("network: dynamic port selection failed for %s", p.Label)
 			}
-			if port := minDynamicPort + rand.IntN(maxDynamicPort-minDynamicPort); !used[port] && isFree(port) {
-				p.Value, used[port] = port, true
+			if port := minDynamicPort + rand.IntN(maxDynamicPort-minDynamicPort); isFree(used.ip, port) && used.take(port) {
+				p.Value = port
 			}
 		}
 		out = append(out, p)
@@ -90,10 +109,11 @@ func pickPorts(wanted []api.Port, used map[int]bool) ([]api.Port, error) {
 	return out, nil
 }
 
-func isFree(port int) bool {
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))) //nolint:noctx // closed at once
+// isFree reports whether nobody listens on a port, as far as can be seen from here: of other machines' ports nothing.
+func isFree(ip string, port int) bool {
+	l, err := net.Listen("tcp", net.JoinHostPort(ip, strconv.Itoa(port))) //nolint:noctx // closed at once
 	if err != nil {
-		return false
+		return errors.Is(err, syscall.EADDRNOTAVAIL)
 	}
 	return l.Close() == nil
 }

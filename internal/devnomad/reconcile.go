@@ -14,6 +14,7 @@ const (
 	stopUpdated     = "alloc is being updated due to job update"
 	stopRescheduled = "alloc was rescheduled because it failed"
 	stopMigrating   = "alloc is being migrated"
+	stopLost        = "alloc is lost since its node is down"
 )
 
 // desired is what a job should be and what it is: all that a scheduling decision rests on.
@@ -24,6 +25,7 @@ type desired struct {
 	evalID     string
 	priority   int
 	now        time.Time
+	down       map[string]bool // nodes whose allocations are lost
 }
 
 // plan is what a scheduling decision changes.
@@ -44,12 +46,15 @@ type placement struct {
 	canary     bool
 	previous   *api.Allocation
 	reschedule bool
-	old        bool // to be placed at the version that served before the canaries
+	lost       bool   // replaces one whose node is down
+	updates    bool   // replaces one that runs on if this finds no place
+	old        bool   // to be placed at the version that served before the canaries
+	node       string // the only node for it, "" for any
 }
 
 type stopping struct {
 	alloc *api.Allocation
-	why   string
+	why   string // stopLost if the client can't say that it has ended
 }
 
 type ending struct{ id, status, description string }
@@ -118,12 +123,13 @@ func (r *reconciler) group(group *api.TaskGroup, all allocSet) bool {
 	state, existing := r.groupState(group)
 
 	canaries, all := r.dropCanaries(state, all)
-	running, migrating := all.split(func(a *api.Allocation) bool { return !val(a.DesiredTransition.Migrate) || terminal(a) })
+	running, migrating, lost := r.byNode(all)
 	running, now, later := r.reschedulable(running)
 	maps.Copy(r.plan.later, later)
 
-	names := newNames(r.job, group, running, migrating, now)
+	names := newNames(r.job, group, running, migrating, now, lost)
 	canarying := existing && !r.failed && state.canarying()
+	r.stopAll(lost)
 	stopped := r.surplus(group, names, running, migrating, canaries, canarying)
 	running = running.without(stopped)
 	migrating = migrating.without(stopped)
@@ -138,13 +144,14 @@ func (r *reconciler) group(group *api.TaskGroup, all allocSet) bool {
 	canarying = state.canarying()
 
 	budget := r.budget(group, running, destructive, migrating, canarying)
-	place := r.missing(group, names, running, migrating, now, canarying)
+	place := r.missing(group, names, running, migrating, now, lost, canarying)
 	if !existing {
 		state.DesiredTotal += len(place)
 	}
 	ready := !r.paused && !r.failed && !canarying
 	budget -= r.replace(ready, place, now, budget, counts)
-	counts.Ignore, counts.InPlaceUpdate, counts.Stop = uint64(len(ignored)), uint64(len(inplace)), counts.Stop+uint64(len(stopped))
+	counts.Ignore, counts.InPlaceUpdate = uint64(len(ignored)), uint64(len(inplace))
+	counts.Stop += uint64(len(stopped) + len(lost))
 	r.plan.inplace = append(r.plan.inplace, inplace.byName()...)
 	if ready {
 		r.replaceChanged(group, destructive, budget, counts)
@@ -177,8 +184,9 @@ func (r *reconciler) groupState(group *api.TaskGroup) (state *groupState, existi
 	return state, false
 }
 
-// dropCanaries stops the unpromoted canaries of an overtaken or failed deployment. It returns the canaries of the
-// running one, and what is left of all.
+// dropCanaries stops the unpromoted canaries of an overtaken or failed deployment, and those of the running one that
+// cannot stay on their nodes: they are placed anew as canaries, with no link to what they replace. It returns the
+// canaries of the running one, and what is left of all.
 func (r *reconciler) dropCanaries(state *groupState, all allocSet) (canaries, rest allocSet) {
 	unwanted := allocSet{}
 	for _, d := range []*deployment{r.old, r.deployment} {
@@ -195,7 +203,13 @@ func (r *reconciler) dropCanaries(state *groupState, all allocSet) (canaries, re
 	rest = all.without(unwanted)
 	canaries = allocSet{}
 	if r.deployment != nil {
-		canaries = rest.pick(state.PlacedCanaries)
+		var migrating, lost allocSet
+		canaries, migrating, lost = r.byNode(rest.pick(state.PlacedCanaries))
+		for _, a := range migrating.byName() {
+			r.plan.stop = append(r.plan.stop, stopping{a, stopMigrating})
+		}
+		r.stopAll(lost)
+		rest = rest.without(migrating).without(lost)
 	}
 	return canaries, rest
 }
@@ -243,8 +257,11 @@ func (r *reconciler) budget(group *api.TaskGroup, running, destructive, migratin
 	return max(budget, 0)
 }
 
-// missing lists the placements that bring a group to its count: failed allocations are placed anew, then new ones.
-func (r *reconciler) missing(group *api.TaskGroup, names *names, running, migrating, now allocSet, canarying bool) []placement {
+// missing lists the placements that bring a group to its count: failed allocations are placed anew, then lost ones,
+// then new ones.
+func (r *reconciler) missing(
+	group *api.TaskGroup, names *names, running, migrating, now, lost allocSet, canarying bool,
+) []placement {
 	var place []placement
 	for _, a := range now.byName() {
 		place = append(place, placement{
@@ -252,6 +269,15 @@ func (r *reconciler) missing(group *api.TaskGroup, names *names, running, migrat
 		})
 	}
 	existing := len(running) + len(migrating) + len(now)
+	for _, a := range lost.byName() {
+		if existing >= val(group.Count) {
+			break
+		}
+		existing++
+		place = append(place, placement{
+			name: a.Name, group: group, previous: a, lost: true, canary: isCanary(a), old: canarying && !isCanary(a),
+		})
+	}
 	for _, name := range names.next(val(group.Count) - existing) {
 		place = append(place, placement{name: name, group: group, old: canarying})
 	}
@@ -259,7 +285,7 @@ func (r *reconciler) missing(group *api.TaskGroup, names *names, running, migrat
 }
 
 // replace plans placements and returns what they take of the budget. While canaries wait, or a deployment is paused or
-// has failed, only failed allocations are replaced, and of a failed deployment's own not even those.
+// has failed, only lost and failed allocations are replaced, and of a failed deployment's own not even those.
 func (r *reconciler) replace(ready bool, place []placement, now allocSet, budget int, counts *api.DesiredUpdates) int {
 	if ready {
 		r.plan.place = append(r.plan.place, place...)
@@ -271,6 +297,11 @@ func (r *reconciler) replace(ready bool, place []placement, now allocSet, budget
 		return min(len(place), budget)
 	}
 	for _, p := range place {
+		if p.lost {
+			r.plan.place = append(r.plan.place, p)
+			counts.Place++
+			continue
+		}
 		if !p.reschedule || r.failed && p.previous.DeploymentID == r.deployment.ID {
 			continue
 		}
@@ -290,7 +321,7 @@ func (r *reconciler) replaceChanged(group *api.TaskGroup, destructive allocSet, 
 	counts.Ignore += uint64(len(order) - n)
 	for _, a := range order[:n] {
 		r.plan.stop = append(r.plan.stop, stopping{a, stopUpdated})
-		r.plan.place = append(r.plan.place, placement{name: a.Name, group: group, previous: a})
+		r.plan.place = append(r.plan.place, placement{name: a.Name, group: group, previous: a, updates: true})
 	}
 }
 
@@ -350,7 +381,11 @@ func (r *reconciler) settleDeployment(complete bool) {
 
 func (r *reconciler) stopAll(allocs allocSet) {
 	for _, a := range allocs.byName() {
-		if !serverTerminal(a) {
+		switch {
+		case serverTerminal(a):
+		case r.down[a.NodeID] && !clientTerminal(a):
+			r.plan.stop = append(r.plan.stop, stopping{a, stopLost})
+		default:
 			r.plan.stop = append(r.plan.stop, stopping{a, stopNotNeeded})
 		}
 	}

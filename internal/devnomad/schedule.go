@@ -1,7 +1,7 @@
 package devnomad
 
 import (
-	"fmt"
+	"cmp"
 	"slices"
 	"time"
 
@@ -32,9 +32,8 @@ func (a *Agent) scheduleNext() (worked bool, next time.Time) {
 func (s *store) dueEval() (*evaluation, time.Time) {
 	var due *evaluation
 	var next time.Time
-	for _, e := range s.evals {
+	for _, e := range s.evalsIn["pending"] {
 		switch {
-		case e.Status != "pending":
 		case e.WaitUntil != nil && e.WaitUntil.After(s.now()):
 			if next.IsZero() || e.WaitUntil.Before(next) {
 				next = *e.WaitUntil
@@ -68,7 +67,7 @@ func (tx *txn) applyPlan(eval *evaluation) applied {
 	if p.deployment != nil {
 		done.deployment = p.deployment.ID
 	} else {
-		done.deployment = eval.DeploymentID
+		done.deployment = cmp.Or(idOf(tx.latestDeployment(eval.JobID)), eval.DeploymentID)
 	}
 	for _, s := range p.stop {
 		tx.stopAlloc(s.alloc, s.why)
@@ -83,35 +82,35 @@ func (tx *txn) applyPlan(eval *evaluation) applied {
 	return done
 }
 
-// planWith works out what a job needs, with batch and system jobs brought to the same form.
+// planWith works out what a job needs.
 func (tx *txn) planWith(job *api.Job, jobID, evalID string, priority int) plan {
 	d := tx.latestDeployment(jobID)
 	if d != nil {
 		d = d.clone()
 	}
-	return reconcile(desired{
-		job: onOneNode(job), allocs: tx.jobAllocs(jobID), deployment: d, evalID: evalID, priority: priority, now: tx.now,
-	})
+	in := desired{
+		job: job, allocs: tx.jobAllocs(jobID), deployment: d, evalID: evalID, priority: priority, now: tx.now,
+		down: tx.downNodes(),
+	}
+	if job != nil && isSystem(job) && !val(job.Stop) {
+		return tx.planSystem(in)
+	}
+	return reconcile(in)
 }
 
-// onOneNode turns a system job into one that wants one allocation, on the one node there is, replaced all at once.
-func onOneNode(job *api.Job) *api.Job {
-	if job == nil || (val(job.Type) != api.JobTypeSystem && val(job.Type) != api.JobTypeSysbatch) {
-		return job
-	}
-	one := *job
-	one.TaskGroups = nil
-	for _, g := range job.TaskGroups {
-		group := *g
-		group.Count, group.Update = new(1), nil
-		one.TaskGroups = append(one.TaskGroups, &group)
-	}
-	return &one
+// letRun takes back the stop of an allocation whose successor has found no place.
+func (tx *txn) letRun(old *api.Allocation) {
+	a := *tx.allocs[old.ID]
+	a.DesiredStatus, a.DesiredDescription = old.DesiredStatus, old.DesiredDescription
+	tx.putAlloc(&a)
 }
 
 func (tx *txn) stopAlloc(old *api.Allocation, why string) {
 	a := *tx.allocs[old.ID]
 	a.DesiredStatus, a.DesiredDescription = api.AllocDesiredStatusStop, why
+	if why == stopLost {
+		a.ClientStatus = api.AllocClientStatusLost
+	}
 	a.AllocModifyIndex = tx.index
 	tx.putAlloc(&a)
 }
@@ -141,21 +140,20 @@ func (tx *txn) placeAlloc(p placement, job *api.Job, d *deployment, evalID strin
 		job, deploymentID = tx.servingVersion(job, name)
 	}
 	group := lookupGroup(job, name)
-	var resources *api.AllocatedResources
-	err := tx.schedulable()
-	if err == nil {
-		resources, err = tx.assign(group)
-	}
-	if err != nil {
+	node, resources, metrics := tx.findPlace(p, job, group)
+	if node == nil {
 		done.queued[name]++
-		done.failed[name] = noRoom(err)
+		done.failed[name] = metrics
+		if p.updates {
+			tx.letRun(p.previous)
+		}
 		return
 	}
 	a := &api.Allocation{
-		ID: newID(), Namespace: val(job.Namespace), EvalID: evalID, Name: p.name, NodeID: tx.node.ID, NodeName: tx.node.Name,
+		ID: newID(), Namespace: val(job.Namespace), EvalID: evalID, Name: p.name, NodeID: node.ID, NodeName: node.Name,
 		JobID: val(job.ID), Job: job, TaskGroup: name, AllocatedResources: resources, DeploymentID: deploymentID,
 		DesiredStatus: api.AllocDesiredStatusRun, ClientStatus: api.AllocClientStatusPending,
-		Metrics: placed(tx.node), AllocModifyIndex: tx.index,
+		Metrics: metrics, AllocModifyIndex: tx.index,
 	}
 	if p.canary && !p.old {
 		a.DeploymentStatus = &api.AllocDeploymentStatus{Canary: true}
@@ -229,26 +227,4 @@ func (tx *txn) completeEval(eval *evaluation, done applied) {
 		}
 	}
 	tx.putEval(&e)
-}
-
-func noRoom(err error) *api.AllocationMetric {
-	return &api.AllocationMetric{
-		NodesEvaluated: 1, NodesExhausted: 1, NodesInPool: 1, NodesAvailable: map[string]int{"dc1": 1},
-		DimensionExhausted: map[string]int{err.Error(): 1},
-	}
-}
-
-func placed(node *api.Node) *api.AllocationMetric {
-	return &api.AllocationMetric{
-		NodesEvaluated: 1, NodesInPool: 1, NodesAvailable: map[string]int{node.Datacenter: 1},
-		ScoreMetaData: []*api.NodeScoreMeta{{NodeID: node.ID, Scores: map[string]float64{"binpack": 0}}},
-	}
-}
-
-// schedulable returns why nothing can be placed on the node, or nil.
-func (tx *txn) schedulable() error {
-	if tx.node.SchedulingEligibility != api.NodeSchedulingEligible {
-		return fmt.Errorf("node %s is not eligible for new allocations", tx.node.Name)
-	}
-	return nil
 }

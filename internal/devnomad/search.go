@@ -44,6 +44,6 @@ func (a *Agent) search(r *http.Request) (any, error) {
 func (s *store) ids() map[string][]string {
 	return map[string][]string{
 		"jobs": union(s.jobs, nil), "evals": union(s.evals, nil), "allocs": union(s.allocs, nil),
-		"deployment": union(s.deployments, nil), "nodes": {s.node.ID},
+		"deployment": union(s.deployments, nil), "nodes": union(s.nodes, nil),
 	}
 }

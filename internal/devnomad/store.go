@@ -16,7 +16,7 @@ const (
 )
 
 // store is the state of the server: tables of immutable values behind one lock, with an index that grows with each
-// write, as Raft's does in Nomad. It lives in memory.
+// write, as Raft's does in Nomad.
 type store struct {
 	now func() time.Time
 
@@ -31,10 +31,15 @@ type store struct {
 	evals       map[string]*evaluation
 	allocs      map[string]*api.Allocation
 	deployments map[string]*deployment
-	node        *api.Node
-	events      []event
-	orders      []order // to the client, oldest first
-	dropped     uint64  // index of the newest event that has left the buffer
+	nodes       map[string]*api.Node
+	lookups
+	disk *disk // nil: the state is in memory only
+
+	epoch      string           // of this run: indexes of feeds mean nothing to another
+	feeds      map[string]*feed // node → what it is to be told
+	events     []event
+	dropped    uint64 // index of the newest event that has left the buffer
+	eventBytes int    // of the payloads in it
 }
 
 func newStore(now func() time.Time) *store {
@@ -42,7 +47,8 @@ func newStore(now func() time.Time) *store {
 		now: now, index: 1, tables: map[string]uint64{}, changed: make(chan struct{}),
 		jobs: map[string]*api.Job{}, versions: map[string][]*api.Job{},
 		submissions: map[string]map[uint64]*api.JobSubmission{}, evals: map[string]*evaluation{},
-		allocs: map[string]*api.Allocation{}, deployments: map[string]*deployment{},
+		allocs: map[string]*api.Allocation{}, deployments: map[string]*deployment{}, nodes: map[string]*api.Node{},
+		lookups: newLookups(), epoch: newID(), feeds: map[string]*feed{},
 	}
 }
 
@@ -57,6 +63,7 @@ func (s *store) write(kind string, fn func(*txn) error) (uint64, error) {
 	tx.settleJobs()
 	if tx.wrote {
 		s.index = tx.index
+		s.save()
 		s.publish(tx.emitted)
 		close(s.changed)
 		s.changed = make(chan struct{})
@@ -74,15 +81,18 @@ func (s *store) read(fn func()) {
 // The lookups below need the lock: they are for read, write and queries.
 
 func (s *store) jobAllocs(jobID string) []*api.Allocation {
-	return sorted(s.allocs, func(a *api.Allocation) bool { return a.JobID == jobID }, compareAllocs)
+	return values(s.allocsOf[jobID], compareAllocs)
 }
 
 func compareAllocs(a, b *api.Allocation) int {
 	return cmp.Or(cmp.Compare(a.CreateIndex, b.CreateIndex), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
 }
 
+// jobDeployments are those of the job that has the ID now; a purged one of the same ID may have left others.
 func (s *store) jobDeployments(jobID string) []*deployment {
-	return sorted(s.deployments, func(d *deployment) bool { return d.JobID == jobID }, compareDeployments)
+	job := s.jobs[jobID]
+	of := func(d *deployment) bool { return job != nil && d.JobCreateIndex != val(job.CreateIndex) }
+	return slices.DeleteFunc(values(s.deploymentsOf[jobID], compareDeployments), of)
 }
 
 func compareDeployments(a, b *deployment) int {
@@ -90,7 +100,7 @@ func compareDeployments(a, b *deployment) int {
 }
 
 func (s *store) jobEvals(jobID string) []*evaluation {
-	return sorted(s.evals, func(e *evaluation) bool { return e.JobID == jobID }, compareEvals)
+	return values(s.evalsOf[jobID], compareEvals)
 }
 
 func compareEvals(a, b *evaluation) int {
@@ -123,6 +133,10 @@ func (s *store) latestStable(jobID string) *api.Job {
 		}
 	}
 	return nil
+}
+
+func values[T any](table map[string]T, compare func(a, b T) int) []T {
+	return sorted(table, func(T) bool { return true }, compare)
 }
 
 func sorted[T any](table map[string]T, keep func(T) bool, compare func(a, b T) int) []T {

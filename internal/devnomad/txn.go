@@ -31,7 +31,7 @@ func (tx *txn) putVersion(job *api.Job) {
 	for len(versions) > keptVersions {
 		versions = dropVersion(versions)
 	}
-	tx.versions[id] = versions
+	tx.setVersions(id, versions)
 	tx.putJob(job)
 }
 
@@ -56,7 +56,7 @@ func (tx *txn) putJob(job *api.Job) {
 			versions[i] = job
 		}
 	}
-	tx.versions[id] = versions
+	tx.setVersions(id, versions)
 	tx.dirty[id] = true
 	tx.touch("jobs")
 	tx.emit("Job", id, nil, func() any { return jobDoc(job) })
@@ -67,7 +67,7 @@ func (tx *txn) putEval(e *evaluation) {
 		e.CreateIndex, e.CreateTime = tx.index, tx.now.UnixNano()
 	}
 	e.ModifyIndex, e.ModifyTime = tx.index, tx.now.UnixNano()
-	tx.evals[e.ID] = e
+	tx.setEval(e)
 	tx.dirty[e.JobID] = true
 	tx.touch("evals")
 	tx.emit("Evaluation", e.ID, []string{e.JobID, e.DeploymentID}, func() any { return e })
@@ -78,7 +78,7 @@ func (tx *txn) putDeployment(d *deployment) {
 		d.CreateIndex = tx.index
 	}
 	d.ModifyIndex = tx.index
-	tx.deployments[d.ID] = d
+	tx.setDeployment(d)
 	tx.touch("deployment")
 	tx.emit("Deployment", d.ID, []string{d.JobID}, func() any { return d })
 }
@@ -111,7 +111,7 @@ func (tx *txn) setStable(jobID string, version uint64, stable bool) bool {
 	job.ModifyIndex = new(tx.index)
 	versions := slices.Clone(tx.versions[jobID])
 	versions[slices.Index(versions, found)] = &job
-	tx.versions[jobID] = versions
+	tx.setVersions(jobID, versions)
 	tx.touch("jobs")
 	return true
 }
@@ -124,27 +124,11 @@ func (tx *txn) putAlloc(a *api.Allocation) {
 	}
 	a.ModifyIndex, a.ModifyTime = tx.index, tx.now.UnixNano()
 	tx.countInDeployment(a, before)
-	tx.order(a, before)
-	tx.allocs[a.ID] = a
+	tx.tell(a, before)
+	tx.setAlloc(a)
 	tx.dirty[a.JobID] = true
 	tx.touch("allocs")
 	tx.emit("Allocation", a.ID, []string{a.JobID, a.DeploymentID}, func() any { return allocDoc(a, false) })
-}
-
-// order notes what the client must be told of an allocation.
-func (tx *txn) order(a, before *api.Allocation) {
-	o := order{alloc: a}
-	switch {
-	case before == nil:
-		o.verb = orderRun
-	case serverTerminal(a) && !serverTerminal(before):
-		o.verb = orderStop
-	case a.Job != before.Job, a.DeploymentID != before.DeploymentID, isCanary(a) != isCanary(before):
-		o.verb = orderUpdate
-	default:
-		return
-	}
-	tx.orders = append(tx.orders, o)
 }
 
 // countInDeployment counts placements and health: a healthy allocation moves the progress deadline on.
@@ -213,17 +197,17 @@ func (tx *txn) settleJobs() {
 
 func (tx *txn) jobStatus(job *api.Job) string {
 	id, known := val(job.ID), false
-	for _, a := range tx.allocs {
-		if a.JobID == id && !terminal(a) {
+	for _, a := range tx.allocsOf[id] {
+		if !terminal(a) {
 			return "running"
 		}
-		known = known || a.JobID == id
+		known = true
 	}
-	for _, e := range tx.evals {
-		if e.JobID == id && (e.Status == "pending" || e.Status == "blocked") {
+	for _, e := range tx.evalsOf[id] {
+		if e.Status == "pending" || e.Status == "blocked" {
 			return "pending"
 		}
-		known = known || e.JobID == id && e.JobModifyIndex == val(job.JobModifyIndex)
+		known = known || e.JobModifyIndex == val(job.JobModifyIndex)
 	}
 	switch {
 	case val(job.Type) == api.JobTypeSystem && !val(job.Stop):
@@ -234,16 +218,15 @@ func (tx *txn) jobStatus(job *api.Job) string {
 	return "pending"
 }
 
-// purge removes a job with its versions and deployments; its allocations stay until they are collected.
+// purge removes a job with its versions; its deployments and allocations stay until they are collected.
 func (tx *txn) purge(jobID string) {
 	delete(tx.jobs, jobID)
-	delete(tx.versions, jobID)
+	tx.setVersions(jobID, nil)
 	delete(tx.submissions, jobID)
-	for id, d := range tx.deployments {
-		if d.JobID == jobID {
-			delete(tx.deployments, id)
+	for _, d := range tx.deploymentsOf[jobID] {
+		if d.active() {
+			tx.endDeployment(d.ID, api.DeploymentStatusCancelled, descStopped)
 		}
 	}
 	tx.touch("jobs")
-	tx.touch("deployment")
 }

@@ -50,6 +50,8 @@ func problemsOf(job *api.Job) []string {
 	if job.Periodic != nil || job.ParameterizedJob != nil {
 		out = append(out, "the embedded agent runs no periodic or parameterized jobs; use a Nomad cluster for those")
 	}
+	out = append(out, placementProblems(job)...)
+	out = append(out, unsupported(job)...)
 	if len(job.TaskGroups) == 0 {
 		out = append(out, "Missing job task groups")
 	}
@@ -136,9 +138,9 @@ func taskProblems(g *api.TaskGroup, t *api.Task) []string {
 	if t.Name == "" {
 		out = append(out, "Missing task name")
 	}
-	if t.Driver != "raw_exec" {
-		out = append(out, fmt.Sprintf("driver %q is not available: the embedded agent runs raw_exec tasks only; "+
-			"set driver to raw_exec, or use a Nomad cluster", t.Driver))
+	if t.Driver != "raw_exec" && t.Driver != "docker" {
+		out = append(out, fmt.Sprintf("driver %q is not available: the embedded agent runs raw_exec and docker tasks only; "+
+			"set driver to one of these, or use a Nomad cluster", t.Driver))
 	}
 	if g.Update != nil && val(g.Update.ProgressDeadline) > 0 && val(t.KillTimeout) > val(g.Update.ProgressDeadline) {
 		out = append(out, fmt.Sprintf("KillTimout (%s) longer than the group's ProgressDeadline (%s)",
@@ -168,6 +170,9 @@ func checkProblems(checks []api.ServiceCheck) []string {
 	var out []string
 	for _, c := range checks {
 		switch {
+		case !slices.Contains([]string{"http", "tcp", "script"}, c.Type):
+			out = append(out, fmt.Sprintf("check %q has type %q, which the embedded agent has not; use http, tcp or script",
+				c.Name, c.Type))
 		case c.Type == "http" && c.Path == "":
 			out = append(out, fmt.Sprintf("Check %s invalid: http type must have http path", c.Name))
 		case c.Interval == 0:

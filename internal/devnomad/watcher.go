@@ -112,7 +112,7 @@ func canariesHealthy(d *deployment, allocs []*api.Allocation) bool {
 func (a *Agent) watchDeployments() (next time.Time) {
 	var running []*deployment
 	a.store.read(func() {
-		running = sorted(a.store.deployments, (*deployment).active, compareDeployments)
+		running = values(a.store.activeDeployments, compareDeployments)
 	})
 	for id := range a.batches {
 		if !slices.ContainsFunc(running, func(d *deployment) bool { return d.ID == id }) {
@@ -175,9 +175,8 @@ func (a *Agent) batch(tx *txn, d *deployment, replace []string) time.Time {
 // lastEval is the newest index that an evaluation of a job has seen. A pending one will see everything.
 func (s *store) lastEval(jobID string) uint64 {
 	last := uint64(0)
-	for _, e := range s.evals {
+	for _, e := range s.evalsOf[jobID] {
 		switch {
-		case e.JobID != jobID:
 		case e.Status == "pending" && e.WaitUntil == nil:
 			return s.index
 		default:

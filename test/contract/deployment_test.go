@@ -14,7 +14,7 @@ func TestFirstRegistration(t *testing.T) {
 	f.register(spec{count: 2, canary: 1, progress: 20 * time.Second})
 	start := time.Now()
 	f.eventually("a deployment runs", func() bool { return f.latest() != nil }, func() string { return "none" })
-	if took := time.Since(start); took > time.Second {
+	if took := time.Since(start); took > 3*time.Second {
 		t.Errorf("deployment_runs_at_once: took %v", took)
 	}
 	d := f.latest()
@@ -135,7 +135,7 @@ func TestCanary(t *testing.T) {
 	})
 	t.Run("healthy_canary_idles_past_progress_deadline", func(t *testing.T) {
 		f := newFixture(t)
-		s := spec{count: 1, canary: 1, version: "1", deadline: 2 * time.Second, progress: 3 * time.Second}
+		s := spec{count: 1, canary: 1, version: "1", deadline: 4 * time.Second, progress: 5 * time.Second}
 		f.deployed(s)
 		s.version = "2"
 		f.register(s)
@@ -180,7 +180,7 @@ func (f *fixture) list() string {
 
 func TestPromote(t *testing.T) {
 	f := newFixture(t)
-	s := spec{count: 1, canary: 1, version: "1", minHealthy: 2 * time.Second, progress: 20 * time.Second}
+	s := spec{count: 2, canary: 1, version: "1", minHealthy: 2 * time.Second, progress: 20 * time.Second}
 	f.deployed(s)
 	s.version = "2"
 	f.register(s)

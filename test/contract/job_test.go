@@ -24,7 +24,12 @@ type fixture struct {
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	t.Parallel()
-	tg := theTarget(t)
+	return fixtureOn(t, theTarget(t))
+}
+
+// fixtureOn makes a fixture for a Nomad of the test's own.
+func fixtureOn(t *testing.T, tg *target) *fixture {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
 	id := strings.ToLower(strings.Map(func(r rune) rune {
 		if r == '/' || r == '_' {
@@ -73,7 +78,10 @@ func (f *fixture) job(s spec) *api.Job {
 	if s.checks {
 		health = "checks"
 	}
-	deadline := or(s.deadline, 8*time.Second)
+	deadline, minHealthy := or(s.deadline, 8*time.Second), or(s.minHealthy, 300*time.Millisecond)
+	if s.mode == "crash" {
+		minHealthy = or(s.minHealthy, 2*time.Second) // on a busy machine it takes a while to crash
+	}
 	task := &api.Task{
 		Name: "server", Driver: "raw_exec", Config: map[string]any{"command": exe},
 		Env:       map[string]string{taskMode: s.mode, "VERSION": s.version},
@@ -89,7 +97,7 @@ func (f *fixture) job(s spec) *api.Job {
 		},
 		Update: &api.UpdateStrategy{
 			Canary: new(s.canary), MaxParallel: new(or(s.parallel, 1)), AutoRevert: new(s.autoRevert), AutoPromote: new(s.autoPromote),
-			HealthCheck: new(health), MinHealthyTime: new(or(s.minHealthy, 300*time.Millisecond)),
+			HealthCheck: new(health), MinHealthyTime: new(minHealthy),
 			HealthyDeadline: new(deadline), ProgressDeadline: new(s.progress), Stagger: new(time.Second),
 		},
 	}
@@ -128,8 +136,13 @@ func (f *fixture) register(s spec) *api.JobRegisterResponse {
 // deployed registers a spec and awaits its deployment's success.
 func (f *fixture) deployed(s spec) *api.Deployment {
 	f.t.Helper()
-	f.register(s)
-	return f.deploymentIs("successful", "")
+	index := f.register(s).JobModifyIndex
+	var d *api.Deployment
+	f.eventually("the deployment of the new version succeeds", func() bool {
+		d = f.latest()
+		return d != nil && d.JobSpecModifyIndex == index && d.Status == "successful"
+	}, func() string { return dump(d) + "\n" + f.list() })
+	return d
 }
 
 func (f *fixture) latest() *api.Deployment {
@@ -241,6 +254,9 @@ func (tg *target) call(t *testing.T, method, path, body string) (int, string, ht
 	req, err := http.NewRequestWithContext(t.Context(), method, tg.addr+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if tg.token != "" {
+		req.Header.Set("X-Nomad-Token", tg.token)
 	}
 	req.Header.Set("Accept-Encoding", "identity") // a real Nomad names no type for what it compresses
 	resp, err := http.DefaultTransport.RoundTrip(req)

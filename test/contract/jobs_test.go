@@ -12,7 +12,7 @@ import (
 
 func TestPause(t *testing.T) {
 	f := newFixture(t)
-	s := spec{count: 1, canary: 1, version: "1", deadline: 3 * time.Second, minHealthy: time.Second, progress: 20 * time.Second}
+	s := spec{count: 1, canary: 1, version: "1", minHealthy: time.Second, progress: 20 * time.Second}
 	f.deployed(s)
 	s.version = "2"
 	f.register(s)
@@ -39,9 +39,9 @@ func TestPause(t *testing.T) {
 
 func TestPausedDeploymentStillFailsAtProgressDeadline(t *testing.T) {
 	f := newFixture(t)
-	s := spec{count: 1, canary: 1, version: "1", checks: true, deadline: 3 * time.Second, progress: 5 * time.Second}
+	s := spec{count: 1, canary: 1, version: "1", checks: true, deadline: 8 * time.Second, progress: 20 * time.Second}
 	f.deployed(s)
-	s.version, s.mode = "2", "sick"
+	s.version, s.mode, s.deadline, s.progress = "2", "sick", 3*time.Second, 5*time.Second
 	f.register(s)
 	f.eventually("a canary is placed", func() bool { g := group(f.at(1)); return g != nil && len(g.PlacedCanaries) == 1 }, f.list)
 	if _, _, err := f.nomad.Deployments().Pause(f.at(1).ID, true, nil); err != nil {
@@ -208,7 +208,7 @@ func TestRollingUpdate(t *testing.T) {
 	f.eventually("the first new one is healthy", func() bool { return group(f.at(1)).HealthyAllocs == 1 }, f.list)
 	start := time.Now()
 	f.eventually("the next step comes", func() bool { return f.count(0, "stop") == 2 }, f.list)
-	if took := time.Since(start); took < 900*time.Millisecond || took > 2*time.Second {
+	if took := time.Since(start); took < 900*time.Millisecond || took > 4*time.Second {
 		t.Errorf("health_change_to_next_step_takes_1.25s: took %v", took)
 	}
 	f.deploymentIs("successful", "")

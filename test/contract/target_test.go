@@ -2,39 +2,52 @@ package contract
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
+	"syscall"
 	"testing"
-	"time"
 
 	consulapi "github.com/hashicorp/consul/api"
 	"github.com/hashicorp/nomad/api"
 
 	"github.com/weirhq/weir/internal/devnomad"
+	"github.com/weirhq/weir/internal/parts"
+	"github.com/weirhq/weir/internal/proc"
 )
 
 // target is a Nomad to be tested.
 type target struct {
-	addr     string // http://host:port
-	embedded bool
-	nomad    *api.Client
-	consul   *consulapi.Client // nil where no Consul was found
+	addr   string // http://host:port
+	token  string // "" without ACLs
+	nomad  *api.Client
+	consul *consulapi.Client
 }
 
 var (
 	sharedOnce sync.Once
 	shared     *target
 	sharedErr  error
-	cleanups   []func() error
+
+	cleanupMu sync.Mutex
+	cleanups  []func() error
 )
+
+// atEnd has something done when all tests have run, the last first.
+func atEnd(clean func() error) {
+	cleanupMu.Lock()
+	defer cleanupMu.Unlock()
+	cleanups = append(cleanups, clean)
+}
 
 // theTarget returns the one target of this test run, and starts it at first.
 func theTarget(t *testing.T) *target {
@@ -54,115 +67,131 @@ func stopShared() {
 	}
 }
 
+// startTarget finds the Nomad to be tested: the one at NOMAD_ADDR (with NOMAD_TOKEN, where it has ACLs), else one that is
+// started from the binary in CONTRACT_NOMAD, else the embedded agent.
 func startTarget() (*target, error) {
-	tg := &target{addr: os.Getenv("NOMAD_ADDR")}
-	consulAddr := os.Getenv("CONSUL_HTTP_ADDR")
-	if tg.addr == "" || consulAddr == "" {
-		var err error
-		if consulAddr, err = startConsul(); err != nil {
-			return nil, err
+	if addr := os.Getenv("NOMAD_ADDR"); addr != "" {
+		consulAddr := os.Getenv("CONSUL_HTTP_ADDR")
+		if consulAddr == "" {
+			return nil, errors.New("find Consul: CONSUL_HTTP_ADDR is not set; name the agent that the Nomad at NOMAD_ADDR uses")
 		}
+		return newTarget(addr, os.Getenv("NOMAD_TOKEN"), consulAddr)
 	}
-	if tg.addr == "" {
-		tg.embedded = true
-		var err error
-		if tg.addr, err = startEmbedded(consulAddr); err != nil {
-			return nil, err
-		}
+	consulAddr, err := startConsul()
+	if err != nil {
+		return nil, err
 	}
+	c, err := startCluster(clusterConfig{consulAddr: consulAddr, nodes: 1})
+	if err != nil {
+		return nil, err
+	}
+	return c.target, nil
+}
+
+func newTarget(addr, token, consulAddr string) (*target, error) {
+	tg := &target{addr: addr, token: token}
 	var err error
 	if tg.consul, err = consulapi.NewClient(&consulapi.Config{Address: consulAddr}); err != nil {
 		return nil, err
 	}
-	tg.nomad, err = api.NewClient(&api.Config{Address: tg.addr})
+	tg.nomad, err = api.NewClient(&api.Config{Address: addr, SecretID: token})
 	return tg, err
 }
 
-func startEmbedded(consulAddr string) (string, error) {
+// given reports whether the Nomad under test is somebody else's, so that the suite starts and kills nothing of it.
+func given() bool { return os.Getenv("NOMAD_ADDR") != "" }
+
+// realBinary is the Nomad that clusters are started from, "" for the embedded agent.
+func realBinary() string { return os.Getenv("CONTRACT_NOMAD") }
+
+func startEmbedded(cfg clusterConfig) (*cluster, error) {
 	dir, err := os.MkdirTemp("", "weir-contract-")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	cleanups = append(cleanups, func() error { return os.RemoveAll(dir) })
+	atEnd(func() error { return os.RemoveAll(dir) })
 	level := slog.LevelError
 	if os.Getenv("CONTRACT_DEBUG") != "" {
 		level = slog.LevelDebug
 	}
+	clients := 1
+	if cfg.nodes > 1 {
+		clients = -1
+	}
 	agent, err := devnomad.New(devnomad.Config{
-		Addr: "127.0.0.1:0", ConsulAddr: consulAddr, DataDir: dir, TieTasks: true,
+		Addr: "127.0.0.1:0", ConsulAddr: cfg.consulAddr, DataDir: dir, TieTasks: true, Token: cfg.token, Clients: clients,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
 	})
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- agent.Run(ctx) }()
-	cleanups = append(cleanups, func() error { cancel(); return <-done })
-	return "http://" + agent.Addr(), nil
-}
-
-// consulBinary finds Consul: $WEIR_CONSUL, PATH, or Weir's own build.
-func consulBinary() (string, error) {
-	if path := os.Getenv("WEIR_CONSUL"); path != "" {
-		return path, nil
+	atEnd(func() error { cancel(); return <-done })
+	c := &cluster{nodes: map[string]*nodeProcess{}}
+	if c.target, err = newTarget("http://"+agent.Addr(), cfg.token, cfg.consulAddr); err != nil || cfg.nodes < 2 {
+		return c, err
 	}
-	if path, err := exec.LookPath("consul"); err == nil {
-		return path, nil
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	found, err := filepath.Glob(filepath.Join(cache, "weir", "consul-1.*"))
-	if err != nil || len(found) == 0 {
-		return "", errors.New("find Consul: none in $WEIR_CONSUL, on PATH or in Weir's cache; run `make tools` first")
-	}
-	return found[0], nil
-}
-
-func startConsul() (string, error) {
-	binary, err := consulBinary()
-	if err != nil {
-		return "", err
-	}
-	ports := freePorts(5)
-	dir, err := os.MkdirTemp("", "weir-contract-consul-")
-	if err != nil {
-		return "", err
-	}
-	cleanups = append(cleanups, func() error { return os.RemoveAll(dir) })
-	cmd := exec.Command(binary, "agent", "-dev", "-bind=127.0.0.1", "-client=127.0.0.1", "-grpc-port=-1", "-dns-port=-1",
-		"-grpc-tls-port=-1", "-http-port="+ports[0], "-server-port="+ports[1], "-serf-lan-port="+ports[2],
-		"-serf-wan-port="+ports[3], "-log-level=error")
-	cmd.Dir, cmd.Stderr = dir, os.Stderr
-	if err := cmd.Start(); err != nil {
-		return "", fmt.Errorf("start consul: %w", err)
-	}
-	cleanups = append(cleanups, func() error {
-		if err := cmd.Process.Kill(); err != nil {
-			return err
+	for i := range cfg.nodes {
+		node := devnomad.NodeConfig{Server: agent.Addr(), Token: cfg.token, Name: nodeName(i), DataDir: filepath.Join(dir, nodeName(i))}
+		if i == 0 {
+			node.ConsulAddr = cfg.consulAddr
 		}
-		_ = cmd.Wait() // killed
+		if err := c.addNode(node.Name, func() (*exec.Cmd, error) { return startNode(node) }); err != nil {
+			return nil, err
+		}
+	}
+	return c, await("the nodes are ready", func() bool { return c.ready() == cfg.nodes })
+}
+
+// startNode starts a node of the embedded agent in a process of its own, so that it can be killed.
+func startNode(cfg devnomad.NodeConfig) (*exec.Cmd, error) {
+	text, err := json.Marshal(cfg)
+	if err != nil {
+		return nil, err
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(exe)
+	proc.Tie(cmd)
+	cmd.Env, cmd.Stderr = append(os.Environ(), nodeMode+"="+string(text)), os.Stderr
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start node %s: %w", cfg.Name, err)
+	}
+	atEnd(func() error {
+		if err := cmd.Process.Signal(syscall.SIGTERM); err == nil {
+			_ = cmd.Wait()
+		}
 		return nil
 	})
-	addr := "127.0.0.1:" + ports[0]
-	return addr, awaitConsul(addr)
+	return cmd, nil
 }
 
-func awaitConsul(addr string) error {
-	client, err := consulapi.NewClient(&consulapi.Config{Address: addr})
-	if err != nil {
+// serveNode is the node that startNode starts.
+func serveNode() error {
+	var cfg devnomad.NodeConfig
+	if err := json.Unmarshal([]byte(os.Getenv(nodeMode)), &cfg); err != nil {
 		return err
 	}
-	deadline := time.Now().Add(30 * time.Second)
-	for time.Now().Before(deadline) {
-		if nodes, _, err := client.Catalog().Nodes(nil); err == nil && len(nodes) > 0 {
-			return nil
-		}
-		time.Sleep(100 * time.Millisecond)
+	if err := os.Unsetenv(nodeMode); err != nil { // its tasks are none
+		return err
 	}
-	return fmt.Errorf("await consul on %s: no leader within 30s", addr)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	return devnomad.RunNode(ctx, cfg)
+}
+
+// startConsul starts a Consul that ends with the tests, even if they are killed.
+func startConsul() (string, error) {
+	c, err := parts.StartConsul(context.Background(), parts.ConsulConfig{Tied: true})
+	if err != nil {
+		return "", err
+	}
+	atEnd(c.Stop)
+	return c.Addr, nil
 }
 
 func freePorts(n int) []string {

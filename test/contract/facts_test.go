@@ -1,0 +1,87 @@
+package contract
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// facts is how many rows FACTS.md has: who adds or takes one away says so here.
+const facts = 110
+
+var factRow = regexp.MustCompile("^\\| (\\d+) \\| .+ \\| `([^`]+)` \\|$")
+
+// TestFacts checks FACTS.md: every statement has a test that holds the text that the row names, and no test is skipped.
+func TestFacts(t *testing.T) {
+	t.Parallel()
+	sources := testSources(t)
+	page, err := os.ReadFile("FACTS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for line := range strings.Lines(string(page)) {
+		row := factRow.FindStringSubmatch(strings.TrimSpace(line))
+		if row == nil {
+			continue
+		}
+		if n++; row[1] != fmt.Sprint(n) {
+			t.Errorf("row %d has number %s", n, row[1])
+		}
+		name, text, _ := strings.Cut(row[2], ": ")
+		if body := sources[name]; body == "" || !strings.Contains(body, text) {
+			t.Errorf("row %d: no %q in %s", n, text, name)
+		}
+	}
+	if n != facts {
+		t.Errorf("%d rows, want %d", n, facts)
+	}
+	for name, body := range sources {
+		if strings.Contains(body, "t.Skip") && name != "TestFacts" {
+			t.Errorf("%s skips: a fact that is not tested must fail", name)
+		}
+	}
+}
+
+// testSources are the functions of this package by name, methods as receiver.name.
+func testSources(t *testing.T) map[string]string {
+	t.Helper()
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(e.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		files := token.NewFileSet()
+		file, err := parser.ParseFile(files, e.Name(), text, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range file.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			name := fn.Name.Name
+			if fn.Recv != nil {
+				if star, ok := fn.Recv.List[0].Type.(*ast.StarExpr); ok {
+					name = fmt.Sprint(star.X) + "." + name
+				}
+			}
+			out[name] = string(text[files.Position(fn.Pos()).Offset:files.Position(fn.End()).Offset])
+		}
+	}
+	return out
+}
