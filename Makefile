@@ -11,7 +11,9 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/weir
 PKG       := github.com/weirhq/weir
 ALL        = $(shell go list ./...)
 LIVE       = $(filter $(addprefix $(PKG)/,internal/applier% internal/devnomad% internal/parts% deployer/dev%),$(ALL))
-UNIT       = $(filter-out $(LIVE) $(addprefix $(PKG)/,test/contract% test/e2e%),$(ALL))
+UNIT       = $(filter-out $(LIVE) $(addprefix $(PKG)/,test/contract% test/e2e% test/multihost%),$(ALL))
+# The hosts of test/multihost are network namespaces, which take root.
+MULTIHOST  = $(if $(filter 0,$(shell id -u)),multihost,multihost-not-run)
 # The race detector needs a C compiler.
 RACE      := $(if $(shell command -v gcc || command -v clang),-race)
 FUZZTIME  ?= 30s
@@ -50,7 +52,7 @@ parts: build ## Find Consul, consul-template and nginx, or build them once
 ##### Tests
 
 .PHONY: test
-test: unit contract e2e ## Run everything: unit, contract and e2e, with the real parts
+test: unit contract e2e $(MULTIHOST) ## Run everything, with the real parts; multihost only as root
 
 .PHONY: unit
 unit: parts ## Run the tests of the packages, with the race detector where there is a C compiler
@@ -64,6 +66,14 @@ contract: parts ## Run the contract suite on the embedded agent, or on the Nomad
 .PHONY: e2e
 e2e: parts ## Run rollouts under load through real nginx, Consul and consul-template
 	go test -count 1 -p 1 -timeout 12m ./test/e2e/...
+
+.PHONY: multihost
+multihost: parts ## Run rollouts over several hosts in network namespaces, and cut hosts off; takes root and iproute2
+	go test -count 1 -timeout 10m ./test/multihost
+
+.PHONY: multihost-not-run
+multihost-not-run:
+	@echo "*** test/multihost was NOT RUN: it takes root. Run: sudo -E make multihost ***" >&2
 
 .PHONY: bench
 bench: ## Run the benchmarks

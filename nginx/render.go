@@ -27,8 +27,9 @@ var confTemplate = template.Must(template.New("nginx.conf").Funcs(template.FuncM
 // The most instances that a request is tried on: enough to leave a dying release for its backup, bounded so that a
 // request that kills its instance does not kill them all.
 const (
-	minTries = 3
-	maxTries = 8
+	minTries    = 3
+	maxTries    = 8
+	backupTries = 2 // behind every primary: one backup may be on the lost node that a primary was on
 )
 
 // view is what the template sees.
@@ -194,7 +195,7 @@ func (v *view) addUpstream(kind, model, release string, primary, backup []Instan
 		Name: name, Release: release, Comment: comment, Zone: 64 + len(primary) + len(backup),
 		Primary: sorted(primary), Backup: sorted(backup),
 	})
-	v.Tries = min(max(v.Tries, len(primary)+1), maxTries)
+	v.Tries = min(max(v.Tries, len(primary)+min(len(backup), backupTries)), maxTries)
 	return name
 }
 

@@ -195,9 +195,9 @@ func clone(s Site) Site {
 	return s
 }
 
-// The tries of a request reach the backup behind every primary, within a bound.
+// The tries of a request reach two backups behind every primary, within a bound.
 func TestTriesAreBounded(t *testing.T) {
-	for primaries, want := range map[int]string{1: "3;", 2: "3;", 4: "5;", 20: "8;"} {
+	for primaries, want := range map[int]string{1: "3;", 2: "4;", 4: "6;", 20: "8;"} {
 		var many []Instance
 		for i := range primaries {
 			many = append(many, at(netip.AddrPortFrom(netip.MustParseAddr("10.0.0.1"), uint16(1000+i)).String(), 1))

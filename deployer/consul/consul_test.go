@@ -160,6 +160,14 @@ func testCanaryKey(t *testing.T, c *Client, model string) {
 	if k := keys(t, c, model); k.Canary != nil {
 		t.Errorf("canary %v after the release", k.Canary)
 	}
+	next := lease(t, c, model)
+	if err := next.SetCanary(t.Context(), want); err != nil { // at once: no lock-delay
+		t.Errorf("the next guardian: %v", err)
+	}
+	l.Release(t.Context()) // again: it must leave what is the next one's
+	if k := keys(t, c, model); k.Canary == nil || k.CanaryOwner != next.Session() {
+		t.Errorf("canary %v of %s after the old guardian's release, want it to stay", k.Canary, k.CanaryOwner)
+	}
 }
 
 func testSetStable(t *testing.T, c *Client, model string) {

@@ -150,7 +150,12 @@ func (l *Lease) Release(ctx context.Context) {
 	l.stopped.Wait()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()
-	// Released before the session ends, the lease key has no lock-delay: the next guardian need not wait.
+	// Gone before the session ends, neither key has a lock-delay: the next guardian need not wait. An error leaves the
+	// keys to the end of the session.
+	_, _ = l.c.txn(ctx, api.TxnOps{
+		{KV: &api.KVTxnOp{Verb: api.KVCheckSession, Key: traffic.CanaryKey(l.model), Session: l.session}},
+		{KV: &api.KVTxnOp{Verb: api.KVDelete, Key: traffic.CanaryKey(l.model)}},
+	})
 	_, _, _ = l.c.api.KV().Release(&api.KVPair{Key: traffic.LeaseKey(l.model), Session: l.session},
 		(&api.WriteOptions{}).WithContext(ctx))
 	l.c.destroy(ctx, l.session)

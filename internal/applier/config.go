@@ -40,10 +40,10 @@ type Config struct {
 	ReloadGap       time.Duration // least time between two reloads for endpoints; default 1s. Weights never wait for it
 	ForgetAfter     time.Duration // a model without record and instances is forgotten after this long; default 10m
 	ConnectTimeout  time.Duration // to connect to an instance; default 300ms
-	RequestTimeout  time.Duration // an instance may be silent for this long in a request; default 30s
-	RetryTimeout    time.Duration // a request may be passed to a further instance until this age; default 10s
+	RequestTimeout  time.Duration // an instance may be silent for this long in a request; default 10s
+	RetryTimeout    time.Duration // a request may be passed on until this age; default three times RequestTimeout
 	QuitTimeout     time.Duration // at its own end, nginx may finish requests for this long; default 25s
-	ShutdownTimeout time.Duration // old workers may finish requests for this long after a reload; default 35s
+	ShutdownTimeout time.Duration // old workers may finish requests for this long after a reload; default RetryTimeout + 5s
 
 	Logger   *slog.Logger          `json:"-"` // default: discards
 	OnServed func(traffic.Ingress) `json:"-"` // told of what nginx has been seen to serve, from one goroutine; may be nil
@@ -64,9 +64,9 @@ func (c Config) withDefaults() Config {
 	set(&c.ReloadGap, time.Second)
 	set(&c.ForgetAfter, 10*time.Minute)
 	set(&c.ConnectTimeout, 300*time.Millisecond)
-	set(&c.RequestTimeout, 30*time.Second)
-	set(&c.RetryTimeout, 10*time.Second)
-	set(&c.ShutdownTimeout, 35*time.Second)
+	set(&c.RequestTimeout, 10*time.Second)
+	set(&c.RetryTimeout, 3*c.RequestTimeout)
+	set(&c.ShutdownTimeout, c.RetryTimeout+5*time.Second)
 	set(&c.QuitTimeout, 25*time.Second)
 	if c.LogMax == 0 {
 		c.LogMax = 64 << 20
@@ -113,6 +113,10 @@ func (c Config) check() error {
 	if c.StaleAfter < 2*c.BeatEvery {
 		return fmt.Errorf("ingress: stale-after %s is less than two beats of %s: one lost beat would stop every canary",
 			c.StaleAfter, c.BeatEvery)
+	}
+	if c.RetryTimeout <= c.RequestTimeout {
+		return fmt.Errorf("ingress: retry timeout %s is not above the request timeout %s: the requests that an instance "+
+			"on a lost node was to answer would fail instead of going to another", c.RetryTimeout, c.RequestTimeout)
 	}
 	return nil
 }

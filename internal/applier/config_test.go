@@ -21,6 +21,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"model name":    func(c *Config) { c.DefaultModel = "Iris" },
 		"debounce":      func(c *Config) { c.Debounce = -1 },
 		"two beats":     func(c *Config) { c.StaleAfter = 4 * time.Second },
+		"retry timeout": func(c *Config) { c.RequestTimeout, c.RetryTimeout = 30*time.Second, 10*time.Second },
 	} {
 		bad := good
 		spoil(&bad)

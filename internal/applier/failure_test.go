@@ -60,6 +60,25 @@ func TestDeadInstances(t *testing.T) {
 	r.noneLost(l)
 }
 
+// An instance that takes requests and stays silent, as one on a node without network does on its kept connections,
+// delays them and fails none.
+func TestSilentInstance(t *testing.T) {
+	r := newRig(t, partstest.Consul(t).Addr)
+	r.cfg.RequestTimeout = 300 * time.Millisecond
+	blues, _ := r.twoSides(0)
+	r.start()
+	r.awaitEpoch("iris", "1/2")
+	l := r.load(4, "/predict")
+	for _, b := range blues {
+		hits := b.hits.Load()
+		r.await("the instance is in use", 5*time.Second, func() bool { return b.hits.Load() > hits+10 })
+	}
+	blues[0].delay.Store(int64(time.Minute))
+	hits := blues[1].hits.Load()
+	r.await("the other one answers", 10*time.Second, func() bool { return blues[1].hits.Load() > hits+50 })
+	r.noneLost(l)
+}
+
 // When no instance passes any more, as after an election, the last known ones go on.
 func TestEmptyListKeepsLastKnownGood(t *testing.T) {
 	r := newRig(t, partstest.Consul(t).Addr)

@@ -284,6 +284,7 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if b.seen != nil {
 		b.seen(req)
 	}
+	body, _ := io.ReadAll(req.Body) // first: only then does the server notice that the client has gone
 	if d := b.delay.Load(); d > 0 {
 		select {
 		case <-time.After(time.Duration(d)):
@@ -291,7 +292,6 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 			return
 		}
 	}
-	body, _ := io.ReadAll(req.Body)
 	b.hits.Add(1)
 	w.Header().Set(traffic.HeaderRelease, b.release)
 	w.WriteHeader(int(b.status.Load()))

@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -24,6 +24,19 @@ type Config struct {
 	Clients int           // connections, each with one request at a time; default 8
 	Pause   time.Duration // think time of each client between two requests
 	Timeout time.Duration // of one request; default 10 s
+
+	// Network is where the target may be beside loopback: a network that the test itself has made, in a network
+	// namespace. The zero value allows none.
+	Network netip.Prefix
+}
+
+// check refuses a target that is not the test's own.
+func (c Config) check(target string) error {
+	ip, err := netip.ParseAddr(target)
+	if target == "localhost" || err == nil && (ip.IsLoopback() || c.Network.Contains(ip)) {
+		return nil
+	}
+	return fmt.Errorf("start the load: %s is neither on loopback nor in the test's own network", c.URL)
 }
 
 // Lost is a request without a good answer: no answer at all, or a status other than 200.
@@ -83,7 +96,7 @@ type Load struct {
 	last   map[string]time.Time // release → when its last answer was complete
 }
 
-// Start begins to send, until Stop or until ctx ends. The target must be on loopback.
+// Start begins to send, until Stop or until ctx ends. The target must be on loopback or in the configured network.
 func Start(ctx context.Context, cfg Config) (*Load, error) {
 	if cfg.Clients == 0 {
 		cfg.Clients = 8
@@ -95,8 +108,8 @@ func Start(ctx context.Context, cfg Config) (*Load, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start the load: %w", err)
 	}
-	if ip := net.ParseIP(req.URL.Hostname()); req.URL.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return nil, fmt.Errorf("start the load: %s is not on loopback", cfg.URL)
+	if err := cfg.check(req.URL.Hostname()); err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	l := &Load{cfg: cfg, cancel: cancel, counts: Counts{ByRelease: map[string]int{}}, last: map[string]time.Time{}}
