@@ -54,8 +54,9 @@ type Controller struct {
 }
 
 const (
-	tick  = time.Second            // the longest time between two looks
-	retry = 200 * time.Millisecond // the pause after something that did not work
+	tick   = time.Second            // the longest time between two looks
+	retry  = 200 * time.Millisecond // the pause after something that did not work
+	unseen = 2 * tick               // without a look for longer than this, what happened meanwhile is not known
 )
 
 // Drive drives the record until it is terminal, and returns it so. takeover says that another process began it.
@@ -111,8 +112,12 @@ func (c *Controller) turn(ctx context.Context, rec rollout.Record, takeover bool
 	if err != nil {
 		return rec, false, err
 	}
+	now := c.now()
+	if gap := now.Sub(c.looked); !c.looked.IsZero() && gap > unseen {
+		obs.Unseen = gap
+	}
 	obs.Takeover = takeover
-	c.looked = c.now()
+	c.looked = now
 	next, actions := rollout.Next(rec, obs, c.looked)
 	if changed(rec, next) {
 		if err := c.World.Save(ctx, next); err != nil {

@@ -215,6 +215,42 @@ func (w *fake) conflict(where string) {
 	}
 }
 
+// A bake does not count the time in which nobody could look, such as that of an election in Consul.
+func TestABakeDoesNotCountWhatNobodySaw(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFake(t)
+		var blind time.Time
+		w.lookErr = func() error {
+			if w.stored.Phase != rollout.Baking || w.stored.Step != 0 {
+				return nil
+			}
+			if blind.IsZero() {
+				blind = time.Now().Add(8 * time.Second)
+			}
+			if time.Now().Before(blind) {
+				return errors.New("no cluster leader")
+			}
+			return nil
+		}
+		rec, err := w.controller().Drive(t.Context(), w.stored, false)
+		if err != nil || rec.Phase != rollout.Done {
+			t.Fatalf("phase %s: %v", rec.Phase, err)
+		}
+		var began, ended time.Time
+		for _, e := range rec.Events {
+			switch {
+			case e.Phase == rollout.Baking && e.Step == 0 && began.IsZero():
+				began = e.At
+			case e.Phase == rollout.Judging && e.Step == 0 && ended.IsZero():
+				ended = e.At
+			}
+		}
+		if took := ended.Sub(began); took < 13*time.Second {
+			t.Errorf("the first bake of 5 s ended after %s, of which nobody saw 8 s", took)
+		}
+	})
+}
+
 func TestTakeoverIsToldUntilItIsStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFake(t)

@@ -10,6 +10,9 @@ type Observation struct {
 	Traffic Traffic
 	// Takeover is set in the first look of a guardian that did not begin the rollout.
 	Takeover bool
+	// Unseen is how long nobody looked before this look, where that was longer than usual: Consul did not answer, or
+	// the process stood still. What happened meanwhile is not known.
+	Unseen time.Duration
 }
 
 // Nomad is what the job looks like.

@@ -183,6 +183,10 @@ func (r *Record) baking(obs Observation, now time.Time, then Phase, what string)
 	if r.meddled(obs, now) {
 		return
 	}
+	if obs.Unseen > 0 && r.LastTick.IsZero() {
+		r.Deadline = r.Deadline.Add(obs.Unseen)
+		r.log(now, fmt.Sprintf("%s that nobody saw do not count", obs.Unseen.Round(time.Millisecond)), "")
+	}
 	if why := r.unsure(obs); why != "" {
 		r.freeze(why, now)
 		return
