@@ -245,7 +245,9 @@ var free = map[string]bool{
 
 // early are fields that are null or missing until something has happened: an evaluation that the scheduler has not
 // processed yet has queued nothing.
-var early = map[string]bool{"DeploymentStatus": true, "TaskStates": true, "QueuedAllocations": true}
+var early = map[string]bool{
+	"DeploymentStatus": true, "TaskStates": true, "QueuedAllocations": true, "StartedAt": true, "FinishedAt": true,
+}
 
 // compareShape reports keys of the recorded document that are missing, or whose value has another JSON type.
 func compareShape(t *testing.T, at string, recorded, got any) {
