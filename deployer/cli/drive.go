@@ -22,7 +22,7 @@ func (a *app) guarded(
 ) error {
 	ctx, leave := context.WithCancelCause(ctx)
 	defer leave(nil)
-	progress := &printer{app: a, model: model}
+	progress := &printer{app: a}
 	g.Changed = progress.show
 	done := make(chan struct{})
 	var waiting sync.WaitGroup

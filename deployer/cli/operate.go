@@ -121,7 +121,7 @@ func (a *app) see(ctx context.Context, g *guard.Guard, rec rollout.Record, q rol
 		case <-done:
 		}
 	}()
-	p := &printer{app: a, model: rec.Model}
+	p := &printer{app: a}
 	if n := len(rec.Events); n > 0 {
 		p.last, p.held = rec.Events[n-1].At, rec.Phase == rollout.Held
 	}

@@ -11,8 +11,7 @@ import (
 
 // printer prints each line of a record's log once.
 type printer struct {
-	app   *app
-	model string
+	app *app
 
 	mu   sync.Mutex
 	last time.Time

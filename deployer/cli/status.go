@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -122,7 +123,7 @@ func (s modelStatus) print(out io.Writer) {
 	if r := s.Rollout; r != nil {
 		fmt.Fprintf(w, "  rollout\t%s\n  guardian\t%s\n", where(*r, time.Now()), orNobody(s.Guardian))
 	}
-	for _, node := range sorted(s.Served) {
+	for _, node := range slices.Sorted(maps.Keys(s.Served)) {
 		fmt.Fprintf(w, "  ingress %s\tserves epoch %s\n", node, orNobody(s.Served[node]))
 	}
 	_ = w.Flush() // to the terminal: nothing to do about an error
@@ -164,15 +165,6 @@ func orNobody(s string) string {
 		return "none"
 	}
 	return s
-}
-
-func sorted(m map[string]string) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 func (a *app) history() *cobra.Command {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -221,19 +222,10 @@ func adoptable(instances []consul.Instance) string {
 		}
 	}
 	best := ""
-	for _, release := range sortedKeys(count) {
+	for _, release := range slices.Sorted(maps.Keys(count)) {
 		if best == "" || count[release] > count[best] {
 			best = release
 		}
 	}
 	return best
-}
-
-func sortedKeys(m map[string]int) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

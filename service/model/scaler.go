@@ -20,21 +20,26 @@ func scalerEntries() []entry {
 	)
 }
 
-// buildStandardScaler reads mean_ and scale_, as far as with_mean and with_std ask for them: (x - mean) / scale.
+// buildStandardScaler gives (x - mean_) / scale_, as far as with_mean and with_std ask for them.
 func buildStandardScaler(a attrs) (*estimator, error) {
+	return a.shiftAndScale("with_mean", "mean_", "with_std", "scale_")
+}
+
+// shiftAndScale reads a vector to subtract and one to divide by, each as far as its flag asks for it.
+func (a attrs) shiftAndScale(withShift, shiftName, withScale, scaleName string) (*estimator, error) {
 	n, err := a.width()
 	if err != nil {
 		return nil, err
 	}
-	mean, err := a.optional("with_mean", "mean_", n)
+	shift, err := a.optional(withShift, shiftName, n)
 	if err != nil {
 		return nil, err
 	}
-	scale, err := a.optional("with_std", "scale_", n)
+	scale, err := a.optional(withScale, scaleName, n)
 	if err != nil {
 		return nil, err
 	}
-	return a.scaling(n, mean, scale)
+	return a.scaling(n, shift, scale)
 }
 
 // scaling makes the transformer (x - shift) / scale, column by column. Nil leaves a part out.
@@ -123,21 +128,9 @@ func buildMaxAbsScaler(a attrs) (*estimator, error) {
 	})
 }
 
-// buildRobustScaler gives (x - center_) / scale_.
+// buildRobustScaler gives (x - center_) / scale_, as far as with_centering and with_scaling ask for them.
 func buildRobustScaler(a attrs) (*estimator, error) {
-	n, err := a.width()
-	if err != nil {
-		return nil, err
-	}
-	centre, err := a.optional("with_centering", "center_", n)
-	if err != nil {
-		return nil, err
-	}
-	scale, err := a.optional("with_scaling", "scale_", n)
-	if err != nil {
-		return nil, err
-	}
-	return a.scaling(n, centre, scale)
+	return a.shiftAndScale("with_centering", "center_", "with_scaling", "scale_")
 }
 
 // buildNormalizer makes each row one of norm 1; a row of norm 0 stays.
