@@ -212,7 +212,8 @@ func (c *Controller) now() time.Time {
 
 // changed compares what Next may change. Slices only grow or are emptied, so their lengths tell.
 func changed(a, b rollout.Record) bool {
-	if len(a.Events) != len(b.Events) || len(a.Verdicts) != len(b.Verdicts) || len(a.Requests) != len(b.Requests) {
+	if len(a.Events) != len(b.Events) || len(a.Verdicts) != len(b.Verdicts) || len(a.Requests) != len(b.Requests) ||
+		len(a.HookRuns) != len(b.HookRuns) || (a.Evidence == nil) != (b.Evidence == nil) {
 		return true
 	}
 	if len(a.Events) > 0 && a.Events[len(a.Events)-1] != b.Events[len(b.Events)-1] {
@@ -220,5 +221,6 @@ func changed(a, b rollout.Record) bool {
 	}
 	return a.Phase != b.Phase || a.Step != b.Step || a.Weight != b.Weight || a.Epoch != b.Epoch ||
 		!a.Deadline.Equal(b.Deadline) || !a.LastTick.Equal(b.LastTick) || !a.Blind.Equal(b.Blind) ||
-		a.Committed != b.Committed || a.Cleared != b.Cleared || a.Reason != b.Reason || a.Stable != b.Stable
+		!a.Collecting.Equal(b.Collecting) || a.Committed != b.Committed || a.Cleared != b.Cleared ||
+		a.Paused != b.Paused || a.Forced != b.Forced || a.Reason != b.Reason || a.Stable != b.Stable
 }

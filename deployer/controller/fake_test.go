@@ -134,7 +134,9 @@ func (w *fake) carryOut(a rollout.Action) {
 	case rollout.FailDeployment:
 		n.Trial.Status, n.Release, n.Attempt, n.Version = "failed", oldRelease, "a0", 2
 		n.Current = rollout.Deployment{ID: "d2", Version: 2, Release: oldRelease, Status: "successful"}
-	case rollout.AdoptStable, rollout.RestoreJob, rollout.StopJob:
+	case rollout.Collect:
+		w.obs.Evidence = &rollout.Evidence{}
+	case rollout.AdoptStable, rollout.RestoreJob, rollout.StopJob, rollout.RunHook:
 	}
 	w.serve()
 }

@@ -12,11 +12,11 @@ import (
 func (r *Record) aborting(obs Observation, now time.Time) []Action {
 	r.explain(obs, now)
 	if r.exposed(obs) {
-		if !r.First() && obs.Stable.Passing == 0 {
+		if !r.First() && obs.Stable.Passing == 0 && !r.Forced {
 			return r.needHuman(obs, now)
 		}
 		if r.Phase == NeedsHuman {
-			r.enter(Aborting, now, 0, fmt.Sprintf("%d instances of %s are healthy again", obs.Stable.Passing, r.Stable))
+			r.enter(Aborting, now, 0, fmt.Sprintf("goes back: %d instances of %s are healthy", obs.Stable.Passing, r.Stable))
 		}
 		return r.trafficBack(obs, now)
 	}
@@ -29,6 +29,9 @@ func (r *Record) aborting(obs Observation, now time.Time) []Action {
 	}
 	if obs.Nomad.Down != "" {
 		return nil
+	}
+	if acts := r.collect(obs, now); acts != nil {
+		return acts
 	}
 	return r.jobBack(obs, now)
 }
@@ -92,8 +95,7 @@ func (r *Record) jobBack(obs Observation, now time.Time) []Action {
 	case n.Trial.Active():
 		return []Action{FailDeployment{Deployment: n.Trial.ID}}
 	case !n.Exists || n.Attempt != r.Attempt && n.Release != r.Stable:
-		r.finishBack(now, r.orphaned(obs))
-		return nil
+		return r.finishBack(now, r.orphaned(obs))
 	case n.Release == r.Release && n.Attempt == r.Attempt:
 		return r.restore(n, now)
 	}
@@ -113,8 +115,7 @@ func (r *Record) restore(n Nomad, now time.Time) []Action {
 	case r.First():
 		return []Action{StopJob{}}
 	case n.StableVersion == nil:
-		r.finishBack(now, "Nomad has no version of "+r.Stable+" left: register it again")
-		return nil
+		return r.finishBack(now, "Nomad has no version of "+r.Stable+" left: register it again")
 	}
 	return []Action{RestoreJob{Version: *n.StableVersion}}
 }
@@ -131,8 +132,7 @@ func (r *Record) seeThrough(obs Observation, now time.Time) []Action {
 		if d.Status == "failed" && d.Release == r.Stable {
 			remark = "Nomad's rollback deployment failed too: " + d.Reason
 		}
-		r.finishBack(now, remark)
-		return nil
+		return r.finishBack(now, remark)
 	case d.WaitsForPromotion() && d.Healthy >= d.Canaries && obs.Stable.Passing >= d.Canaries:
 		return []Action{Promote{Deployment: d.ID}}
 	}
@@ -147,9 +147,13 @@ func (r *Record) patient(now time.Time) bool {
 	return !r.late(now)
 }
 
-func (r *Record) finishBack(now time.Time, remark string) {
+func (r *Record) finishBack(now time.Time, remark string) []Action {
+	if acts, ready := r.hooks(HookAbort, now); !ready {
+		return acts
+	}
 	if remark != "" {
 		r.Reason += "; " + remark
 	}
 	r.enter(RolledBack, now, 0, "back on "+r.Stable+suffix(remark))
+	return nil
 }

@@ -16,6 +16,7 @@ type (
 		Release string
 		Weight  int
 		Epoch   uint64
+		Shadow  bool // the canary gets copies of stable's requests, and nobody sees its answers
 	}
 	// SetStable writes the stable key and deletes the canary key, in one transaction.
 	SetStable struct {
@@ -31,6 +32,10 @@ type (
 	RestoreJob struct{ Version uint64 }
 	// StopJob stops a job that has no release to go back to.
 	StopJob struct{}
+	// RunHook starts a hook of the spec, unless it runs already. How it ended comes with Observation.Hooks.
+	RunHook struct{ Key, Name string }
+	// Collect starts to read the evidence, which comes with Observation.Evidence.
+	Collect struct{}
 )
 
 func (AdoptStable) action()    {}
@@ -41,3 +46,5 @@ func (Promote) action()        {}
 func (FailDeployment) action() {}
 func (RestoreJob) action()     {}
 func (StopJob) action()        {}
+func (RunHook) action()        {}
+func (Collect) action()        {}

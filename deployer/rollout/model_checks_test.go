@@ -20,6 +20,8 @@ func (w *world) checkRecord(was, next Record) {
 		w.t.Fatalf("%s became %s", was.Phase, next.Phase)
 	case next.Weight > was.Weight && next.Step > 0 && !w.operator && !passed(next, next.Step-1):
 		w.t.Fatalf("weight rose from %d to %d without a verdict for step %d", was.Weight, next.Weight, next.Step)
+	case next.Phase == Baking && next.Weight > 0 && next.Shadow:
+		w.t.Fatalf("the canary gets %d %% of the requests and copies", next.Weight)
 	case next.Phase == Held && next.Reason == "", next.Phase == RolledBack && next.Reason == "":
 		w.t.Fatalf("%s without a reason", next.Phase)
 	}
@@ -39,7 +41,19 @@ func (w *world) checkAct(a Action) {
 		w.checkEpoch(a.Epoch)
 	case SetStable:
 		w.checkEpoch(a.Epoch)
+		if a.Release == w.rec.Release {
+			w.checkGolden()
+		}
+	case RunHook:
+		if w.rec.ran(a.Key) != nil {
+			w.t.Fatalf("hook %s runs again after it ended", a.Key)
+		}
+	case Collect:
+		if w.canary != nil || w.rec.Phase != Aborting {
+			w.t.Fatalf("evidence is read in phase %s with the canary key %v", w.rec.Phase, w.canary)
+		}
 	case SetCanary:
+		w.checkGolden()
 		if back(w.rec.Phase) || w.rec.Phase.Terminal() {
 			w.t.Fatalf("the canary key is written in phase %s", w.rec.Phase)
 		}
@@ -55,6 +69,19 @@ func (w *world) checkAct(a Action) {
 			}
 		}
 	case Register, RestoreJob, StopJob:
+	}
+}
+
+// checkGolden checks that nothing gets a request before its golden set passed, but for what somebody promoted in
+// Nomad.
+func (w *world) checkGolden() {
+	w.t.Helper()
+	a := w.rec.Spec.Analysis
+	byHand := slices.ContainsFunc(w.deployments, func(d *deployment) bool {
+		return d.Attempt == w.rec.Attempt && d.Promoted
+	})
+	if !byHand && a != nil && a.Golden && !slices.ContainsFunc(w.rec.Verdicts, func(v Verdict) bool { return v.Outcome == Pass }) {
+		w.t.Fatalf("requests for %s before its golden set passed", w.rec.Release)
 	}
 }
 

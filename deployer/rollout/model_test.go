@@ -38,6 +38,12 @@ type world struct {
 	deployments []*deployment
 	allocs      []*alloc
 
+	outcome   Outcome // of whatever is judged
+	hooks     []HookRun
+	hookFails bool
+	hangs     bool // hooks never end
+	evidence  *Evidence
+
 	operator bool // an operator has asked for something that may raise the weight
 	acts     []Action
 	lose     bool // the next act is carried out, but its answer is lost
@@ -96,7 +102,7 @@ func testSpec() Spec {
 func newWorld(t failer, spec Spec) *world {
 	w := &world{
 		t: t, now: start, guarded: true, stable: oldRelease, stableEpoch: 3, topEpoch: 3, autoRevert: true,
-		stableSpec: instances, ingresses: []*ingress{{}, {}},
+		outcome: Pass, stableSpec: instances, ingresses: []*ingress{{}, {}},
 		rec: Record{
 			ID: "r1", Model: "iris", Release: newRelease, Attempt: "a1", Spec: spec, Phase: Pending, Created: start,
 			Since: start,
@@ -169,6 +175,8 @@ func (w *world) look() Observation {
 		c := *w.canary
 		obs.Traffic.Canary = &c
 	}
+	obs.Judged = &Judgement{Epoch: w.rec.Epoch, Outcome: w.outcome, Reason: "the numbers"}
+	obs.Hooks, obs.Evidence = w.hooks, w.evidence
 	obs.Traffic.LostIngress = w.guardedAt
 	for i, in := range w.ingresses {
 		switch {
@@ -231,7 +239,7 @@ func (w *world) lookAtNomad(obs *Observation) {
 
 // crash kills the guardian; its session, and with it the canary key, goes before a successor gets the lease.
 func (w *world) crash() {
-	w.guarded, w.canary = false, nil
+	w.guarded, w.canary, w.hooks, w.evidence = false, nil, nil, nil
 }
 
 func (w *world) guard() {
@@ -279,7 +287,14 @@ func (w *world) act(a Action) {
 		w.setStable(a.Release, a.Previous, a.Epoch)
 	case SetCanary:
 		w.topEpoch = max(w.topEpoch, a.Epoch)
-		w.canary = &CanaryKey{Release: a.Release, Weight: a.Weight, Epoch: a.Epoch, Mine: true}
+		w.canary = &CanaryKey{Release: a.Release, Weight: a.Weight, Epoch: a.Epoch, Shadow: a.Shadow, Mine: true}
+	case RunHook:
+		if w.hangs {
+			return
+		}
+		w.hooks = append(slices.Clip(w.hooks), HookRun{Key: a.Key, At: w.now, OK: !w.hookFails, Said: "hooked"})
+	case Collect:
+		w.evidence = &Evidence{}
 	default:
 		w.actOnNomad(a)
 	}

@@ -14,9 +14,11 @@ func Next(rec Record, obs Observation, now time.Time) (Record, []Action) {
 		return r, nil
 	}
 	r.takeRequests(obs, now)
+	r.takeHooks(obs, now)
 	if why := r.failure(obs, now); why != "" {
 		r.abort(now, why)
 	}
+	r.judgedBad(obs, now)
 	if obs.Takeover {
 		r.takeOver(obs, now)
 	}
@@ -39,9 +41,11 @@ func (r Record) phaseStep(obs Observation, now time.Time) (Record, []Action) {
 	case Settling:
 		acts = r.settling(obs, now)
 	case Baking:
-		r.baking(obs, now, Judging, "baked")
+		if acts, _ = r.hooks(HookStep, now); r.Phase == Baking {
+			r.baking(obs, now, Judging, "baked")
+		}
 	case Judging:
-		r.judging(obs, now)
+		acts = r.judging(obs, now)
 	case Watching:
 		r.baking(obs, now, Promoting, "watched at 100 %")
 	case Promoting:

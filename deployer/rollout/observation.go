@@ -13,6 +13,12 @@ type Observation struct {
 	// Unseen is how long nobody looked before this look, where that was longer than usual: Consul did not answer, or
 	// the process stood still. What happened meanwhile is not known.
 	Unseen time.Duration
+	// Judged is what the analysis says; nil for nothing yet.
+	Judged *Judgement
+	// Hooks are the hooks that this guardian ran to their end.
+	Hooks []HookRun
+	// Evidence is what Collect found; nil for nothing yet.
+	Evidence *Evidence
 }
 
 // Nomad is what the job looks like.
@@ -83,6 +89,7 @@ type CanaryKey struct {
 	Release string
 	Weight  int
 	Epoch   uint64
+	Shadow  bool
 	Mine    bool // held by this guardian's session
 }
 

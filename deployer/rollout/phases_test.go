@@ -197,11 +197,11 @@ func TestAbortOrder(t *testing.T) {
 	}
 	w.run(time.Minute, RolledBack)
 	w.wantReason(t, "reverted by ann")
-	if _, ok := w.acts[0].(SetStable); !ok || len(w.acts) != 2 {
-		t.Fatalf("acts %#v, want SetStable and FailDeployment", w.acts)
+	if _, ok := w.acts[0].(SetStable); !ok || len(w.acts) != 3 {
+		t.Fatalf("acts %#v, want SetStable, Collect and FailDeployment", w.acts)
 	}
-	if _, ok := w.acts[1].(FailDeployment); !ok {
-		t.Fatalf("acts %#v, want SetStable and FailDeployment", w.acts)
+	if _, ok := w.acts[2].(FailDeployment); !ok {
+		t.Fatalf("acts %#v, want SetStable, Collect and FailDeployment", w.acts)
 	}
 	w.atEnd()
 }

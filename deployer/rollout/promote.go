@@ -36,6 +36,9 @@ func (r *Record) promoting(obs Observation, now time.Time) []Action {
 		if !t.shows(fmt.Sprintf("%d/-", t.Epoch)) && !r.late(now) {
 			return nil // a moment for the ingresses to show it; traffic does not depend on it
 		}
+		if acts, ready := r.hooks(HookPost, now); !ready {
+			return acts
+		}
 		r.Weight = 0
 		r.Reason = ""
 		r.enter(Done, now, 0, r.Release+" is stable")
@@ -60,95 +63,4 @@ func (r *Record) mayCommit(obs Observation, now time.Time) bool {
 		return false
 	}
 	return r.First() || !r.meddled(obs, now)
-}
-
-// takeRequests carries out what operators asked for, in order.
-func (r *Record) takeRequests(obs Observation, now time.Time) {
-	requests := r.Requests
-	r.Requests = nil
-	for _, q := range requests {
-		r.log(now, fmt.Sprintf("asked to %s%s", q.what(), suffix(q.Why)), q.By)
-		if refused := r.take(q, obs, now); refused != "" {
-			r.log(now, fmt.Sprintf("does not %s: %s", q.what(), refused), "")
-		}
-	}
-}
-
-func (q Request) what() string {
-	if q.Verb == VerbWeights {
-		return fmt.Sprintf("set the weight to %d %%", q.Weight)
-	}
-	return string(q.Verb)
-}
-
-// take carries out one request and returns why not, where it can't be done.
-func (r *Record) take(q Request, obs Observation, now time.Time) string {
-	if r.Phase == Aborting || r.Phase == NeedsHuman || r.Phase.Terminal() {
-		return "the rollout is going back"
-	}
-	if r.Phase == Promoting && q.Verb != VerbRevert {
-		return "the rollout is committing"
-	}
-	switch q.Verb {
-	case VerbRevert:
-		if obs.Nomad.Trial.Promoted {
-			return "Nomad has promoted it and stops the old instances: revert once it is done"
-		}
-		r.abort(now, fmt.Sprintf("reverted by %s%s", q.By, suffix(q.Why)))
-	case VerbWeights:
-		return r.takeWeight(q, obs, now)
-	case VerbPromote:
-		return r.takePromote(now)
-	case VerbFull:
-		r.Full, r.Manual, r.BackToHold = true, false, false
-		if r.Phase.trafficked() || r.Phase == Held {
-			r.Step = len(r.Spec.Steps) - 1
-			r.enter(Shifting, now, 0, "goes to 100 % at once")
-		}
-	default:
-		return fmt.Sprintf("unknown verb %q", q.Verb)
-	}
-	return ""
-}
-
-func (r *Record) takeWeight(q Request, obs Observation, now time.Time) string {
-	if q.Weight < 0 || q.Weight > 100 {
-		return "want a weight from 0 to 100"
-	}
-	if !r.Phase.trafficked() && r.Phase != Held {
-		return "the canary is not up yet"
-	}
-	r.Manual, r.Full, r.BackToHold = true, false, false
-	r.Epoch = r.nextEpoch(obs)
-	r.Weight = q.Weight
-	r.enter(Settling, now, r.Spec.Settle, fmt.Sprintf("moves %d %% by hand", q.Weight))
-	return ""
-}
-
-func (r *Record) takePromote(now time.Time) string {
-	switch {
-	case r.Phase == Held && r.Manual:
-		r.Manual = false
-		r.stepAbove(r.Weight)
-		r.enter(Shifting, now, 0, fmt.Sprintf("goes on with step %d of %d", r.Step+1, len(r.Spec.Steps)))
-	case r.Phase == Held && r.HeldFrom == Verifying:
-		r.enter(Shifting, now, 0, "starts")
-	case r.Phase == Held:
-		r.advance(now)
-	case r.Phase == Baking || r.Phase == Watching:
-		r.Deadline = now
-	default:
-		return fmt.Sprintf("nothing to promote in phase %s", r.Phase)
-	}
-	return ""
-}
-
-// stepAbove picks the first step with more than the weight, or the last one.
-func (r *Record) stepAbove(weight int) {
-	for i, s := range r.Spec.Steps {
-		r.Step = i
-		if s.Weight > weight {
-			return
-		}
-	}
 }

@@ -50,11 +50,17 @@ var moves = map[string]func(w *world, t *rapid.T){
 	"answer is lost":   func(w *world, _ *rapid.T) { w.lose = true },
 	"canary key taken": func(w *world, _ *rapid.T) { w.canary = nil },
 	"asked": func(w *world, t *rapid.T) {
-		v := rapid.SampledFrom([]Verb{VerbPromote, VerbFull, VerbRevert, VerbWeights, "dance"}).Draw(t, "verb")
+		v := rapid.SampledFrom([]Verb{
+			VerbPromote, VerbFull, VerbRevert, VerbWeights, VerbPause, VerbResume, VerbApprove, VerbReject, "dance",
+		}).Draw(t, "verb")
 		if !w.rec.Phase.Terminal() {
 			w.ask(v, rapid.IntRange(-1, 101).Draw(t, "weight"))
 		}
 	},
+	"judged": func(w *world, t *rapid.T) {
+		w.outcome = rapid.SampledFrom([]Outcome{Pass, Fail, Inconclusive, SourceDown}).Draw(t, "outcome")
+	},
+	"hooks fail": func(w *world, t *rapid.T) { w.hookFails = rapid.Bool().Draw(t, "fails") },
 	"Nomad fails the deployment": func(w *world, _ *rapid.T) {
 		for _, d := range w.deployments {
 			if d.Attempt == w.rec.Attempt {
@@ -95,6 +101,9 @@ func (w *world) recover() {
 // heal ends all faults.
 func (w *world) heal() {
 	w.down, w.blank, w.refuse, w.lose = false, false, false, false
+	if w.outcome == SourceDown {
+		w.outcome = Pass
+	}
 	for _, in := range w.ingresses {
 		in.lag, in.lost = false, false
 	}
@@ -110,7 +119,7 @@ func names() []string {
 	}
 	return append(out,
 		"crash", "crash within a turn", "ingress lags", "ingress is lost", "Nomad is down", "Consul is blank",
-		"instance critical", "canary dies", "act is lost", "answer is lost", "canary key taken", "asked",
+		"judged", "hooks fail", "instance critical", "canary dies", "act is lost", "answer is lost", "canary key taken", "asked",
 		"Nomad fails the deployment", "promoted by hand", "superseded by hand")
 }
 
@@ -121,6 +130,21 @@ func draw(t *rapid.T) *world {
 	spec.Steps[0].Manual = rapid.Bool().Draw(t, "manual step")
 	if rapid.Bool().Draw(t, "blue-green") {
 		spec.Strategy, spec.Steps = StrategyBlueGreen, spec.Steps[2:]
+	} else if rapid.Bool().Draw(t, "shadow") {
+		spec.Strategy = StrategyShadow
+		spec.Steps = append([]Step{{Shadow: true, Bake: Duration(3 * time.Second)}}, spec.Steps...)
+	}
+	if rapid.Bool().Draw(t, "analysis") {
+		spec.Analysis = &Analysis{
+			Golden: rapid.Bool().Draw(t, "golden"), Steps: rapid.Bool().Draw(t, "judged steps"),
+			Extend: Duration(10 * time.Second), Sources: Duration(20 * time.Second),
+			Inconclusive: rapid.SampledFrom([]string{OnHold, OnAbort}).Draw(t, "inconclusive"),
+		}
+	}
+	for _, on := range []Moment{HookPre, HookStep, HookPost, HookAbort} {
+		if rapid.IntRange(0, 3).Draw(t, string(on)+" hook") == 0 {
+			spec.Hooks = append(spec.Hooks, Hook{Name: "h", On: on, URL: "http://localhost", Timeout: Duration(time.Second)})
+		}
 	}
 	w := newWorld(t, spec)
 	if rapid.IntRange(0, 5).Draw(t, "first") == 0 {

@@ -60,12 +60,17 @@ const (
 	VerbFull    Verb = "full"    // go to 100 % and commit, without baking
 	VerbRevert  Verb = "revert"  // go back
 	VerbWeights Verb = "weights" // set the weight by hand and hold there
+	VerbPause   Verb = "pause"   // hold at the present weight
+	VerbResume  Verb = "resume"  // end a pause: the step is taken up again
+	VerbApprove Verb = "approve" // pass the gate that waits
+	VerbReject  Verb = "reject"  // go back instead of passing the gate that waits
 )
 
 // Request is an operator's act on a running rollout, kept in the record until the guardian has taken it up.
 type Request struct {
 	Verb   Verb      `json:"verb"`
 	Weight int       `json:"weight,omitempty"` // with VerbWeights: percent, 0 to 100
+	Force  bool      `json:"force,omitempty"`  // with VerbRevert: also where no healthy instance is left to go back to
 	By     string    `json:"by"`
 	Why    string    `json:"why,omitempty"`
 	At     time.Time `json:"at"`
@@ -99,6 +104,8 @@ type Verdict struct {
 	Outcome  Outcome   `json:"outcome"`
 	At       time.Time `json:"at"`
 	Evidence string    `json:"evidence"`
+	// Data is what a judgement rests on, as package analysis writes it.
+	Data json.RawMessage `json:"data,omitempty"`
 }
 
 // Record is all there is to know of a rollout. It is stored in Consul before each act.
@@ -115,9 +122,10 @@ type Record struct {
 	Created  time.Time `json:"created"`
 	Phase    Phase     `json:"phase"`
 	Step     int       `json:"step"`
-	Weight   int       `json:"weight"` // intended share of the canary, percent
-	Epoch    uint64    `json:"epoch"`  // the highest epoch ever written or about to be
-	Since    time.Time `json:"since"`  // when the phase began
+	Weight   int       `json:"weight"`           // intended share of the canary, percent
+	Shadow   bool      `json:"shadow,omitempty"` // the canary gets copies of requests
+	Epoch    uint64    `json:"epoch"`            // the highest epoch ever written or about to be
+	Since    time.Time `json:"since"`            // when the phase began
 	Deadline time.Time `json:"deadline,omitzero"`
 	// Blind is since when Nomad has been out of reach; zero while it answers.
 	Blind time.Time `json:"blind,omitzero"`
@@ -133,8 +141,11 @@ type Record struct {
 	Baked Duration `json:"baked,omitempty"`
 	// Manual is set where an operator took the weight into their own hands.
 	Manual bool `json:"manual,omitempty"`
-	// Full is set where an operator asked to skip all bakes.
-	Full bool `json:"full,omitempty"`
+	// Full is set where an operator asked to skip all bakes, Paused where one asked to hold, Forced where one asked to
+	// go back whatever the stable side looks like.
+	Full   bool `json:"full,omitempty"`
+	Paused bool `json:"paused,omitempty"`
+	Forced bool `json:"forced,omitempty"`
 	// Cleared is set once an abort has its epoch, Committed once stable names the canary's release.
 	Cleared   bool `json:"cleared,omitempty"`
 	Committed bool `json:"committed,omitempty"`
@@ -142,11 +153,15 @@ type Record struct {
 	Explained bool   `json:"explained,omitempty"`
 	Reason    string `json:"reason,omitempty"` // why it went back or holds
 	// PromoteRefused is Nomad's answer to a promote that it did not accept.
-	PromoteRefused string          `json:"promote_refused,omitempty"`
-	Requests       []Request       `json:"requests,omitempty"`
-	Verdicts       []Verdict       `json:"verdicts,omitempty"`
-	Events         []Event         `json:"events,omitempty"`
-	Job            json.RawMessage `json:"job,omitempty"` // the job as it is registered
+	PromoteRefused string `json:"promote_refused,omitempty"`
+	// Evidence is what the canary's instances left behind when it went back; Collecting is since when it is read.
+	Evidence   *Evidence       `json:"evidence,omitempty"`
+	Collecting time.Time       `json:"collecting,omitzero"`
+	HookRuns   []HookRun       `json:"hook_runs,omitempty"`
+	Requests   []Request       `json:"requests,omitempty"`
+	Verdicts   []Verdict       `json:"verdicts,omitempty"`
+	Events     []Event         `json:"events,omitempty"`
+	Job        json.RawMessage `json:"job,omitempty"` // the job as it is registered
 }
 
 // First says whether the model had no stable release before this rollout.

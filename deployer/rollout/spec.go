@@ -3,6 +3,7 @@ package rollout
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -33,11 +34,13 @@ type Strategy string
 const (
 	StrategyCanary    Strategy = "canary"     // by steps: 10 → 50 → 100
 	StrategyBlueGreen Strategy = "blue-green" // in one switch: 0 → 100
+	StrategyShadow    Strategy = "shadow"     // first copies of the requests, whose answers nobody sees, then canary
 )
 
 // Step is one weight of the canary and how long it must hold.
 type Step struct {
-	Weight int      `json:"weight"`           // percent of the requests, 1 to 100
+	Weight int      `json:"weight"`           // percent of the requests, 1 to 100; 0 with Shadow
+	Shadow bool     `json:"shadow,omitempty"` // the canary gets copies of the requests instead
 	Bake   Duration `json:"bake"`             // time at this weight, counted only while every live ingress serves it
 	Manual bool     `json:"manual,omitempty"` // an operator must promote before the NEXT step begins
 }
@@ -52,7 +55,11 @@ type Spec struct {
 	Settle   Duration `json:"settle"` // how long the ingresses may take to serve a new weight
 	Blind    Duration `json:"blind"`  // how long Nomad may be out of reach while traffic is split
 	// ManualStart waits for an operator before the canary gets its first request.
-	ManualStart bool `json:"manual_start,omitempty"`
+	ManualStart bool      `json:"manual_start,omitempty"`
+	Analysis    *Analysis `json:"analysis,omitempty"` // nil: by health alone
+	Hooks       []Hook    `json:"hooks,omitempty"`
+	Notify      []string  `json:"notify,omitempty"` // URLs that each change of phase is posted to
+	Keep        int       `json:"keep,omitempty"`   // ended rollouts of the model that are kept; 0: DefaultKeep
 }
 
 // Defaults of a Spec.
@@ -62,6 +69,7 @@ const (
 	DefaultPlace  = Duration(5 * time.Minute)
 	DefaultSettle = Duration(30 * time.Second)
 	DefaultBlind  = Duration(time.Minute)
+	DefaultKeep   = 50
 )
 
 // DefaultWeights are the steps of the canary strategy, in percent.
@@ -79,6 +87,9 @@ func NewSpec(strategy Strategy, weights []int, bake, watch Duration) (Spec, erro
 		Strategy: strategy, Watch: watch, Count: 1,
 		Place: DefaultPlace, Settle: DefaultSettle, Blind: DefaultBlind,
 	}
+	if strategy == StrategyShadow {
+		s.Steps = []Step{{Shadow: true, Bake: bake}}
+	}
 	for _, w := range weights {
 		s.Steps = append(s.Steps, Step{Weight: w, Bake: bake})
 	}
@@ -88,8 +99,8 @@ func NewSpec(strategy Strategy, weights []int, bake, watch Duration) (Spec, erro
 // Check returns an error that names the first thing that cannot be carried out.
 func (s Spec) Check() error {
 	switch {
-	case s.Strategy != StrategyCanary && s.Strategy != StrategyBlueGreen:
-		return fmt.Errorf("strategy %q: want %q or %q", s.Strategy, StrategyCanary, StrategyBlueGreen)
+	case !slices.Contains([]Strategy{StrategyCanary, StrategyBlueGreen, StrategyShadow}, s.Strategy):
+		return fmt.Errorf("strategy %q: want %q, %q or %q", s.Strategy, StrategyCanary, StrategyBlueGreen, StrategyShadow)
 	case len(s.Steps) == 0:
 		return fmt.Errorf("no steps: want at least one, the last at 100")
 	case s.Strategy == StrategyBlueGreen && len(s.Steps) != 1:
@@ -98,13 +109,43 @@ func (s Spec) Check() error {
 		return fmt.Errorf("count %d: want at least 1 instance", s.Count)
 	case s.Watch < 0 || s.Place <= 0 || s.Settle <= 0 || s.Blind <= 0:
 		return fmt.Errorf("times: want watch ≥ 0 and place, settle and blind > 0")
+	case s.Keep < 0:
+		return fmt.Errorf("keep %d: want 0 or more", s.Keep)
+	}
+	if err := s.Analysis.check(); err != nil {
+		return err
+	}
+	if err := s.checkHooks(); err != nil {
+		return err
 	}
 	return s.checkSteps()
+}
+
+func (s Spec) checkHooks() error {
+	seen := map[string]bool{}
+	for _, h := range s.Hooks {
+		if err := h.check(); err != nil {
+			return err
+		}
+		key := string(h.On) + "/" + h.Name
+		if seen[key] {
+			return fmt.Errorf("hook %q: there are two of that name on %q", h.Name, h.On)
+		}
+		seen[key] = true
+	}
+	return nil
 }
 
 func (s Spec) checkSteps() error {
 	last := 0
 	for i, step := range s.Steps {
+		if step.Shadow {
+			if i > 0 || step.Weight != 0 || s.Strategy != StrategyShadow {
+				return fmt.Errorf("step %d mirrors: want that only in the first step of strategy %q, with weight 0",
+					i+1, StrategyShadow)
+			}
+			continue
+		}
 		if step.Weight <= last || step.Weight > 100 {
 			return fmt.Errorf("step %d has weight %d: want above %d and at most 100", i+1, step.Weight, last)
 		}

@@ -2,7 +2,6 @@ package rollout
 
 import (
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -18,7 +17,12 @@ func (r *Record) pending(obs Observation, now time.Time) []Action {
 		r.enter(Done, now, 0, r.Reason)
 		return nil
 	}
-	r.enter(Placing, now, r.Spec.Place, fmt.Sprintf("places %d instances beside %s", r.Spec.Count, r.Stable))
+	if acts, ready := r.hooks(HookPre, now); !ready {
+		return acts
+	}
+	if r.Phase == Pending {
+		r.enter(Placing, now, r.Spec.Place, fmt.Sprintf("places %d instances beside %s", r.Spec.Count, r.Stable))
+	}
 	return nil
 }
 
@@ -87,12 +91,15 @@ func (r Record) placed(obs Observation) bool {
 func (r *Record) verifying(obs Observation, now time.Time) []Action {
 	switch {
 	case obs.Nomad.Down != "":
+	case !r.First() && obs.Nomad.Trial.Canaries == 0:
+		r.abort(now, "the job's deployment has no canaries: set canary in its update block to its count")
+	case !r.golden(obs, now):
+	case r.Paused:
+		r.hold(now, Verifying, "paused before the first request")
 	case r.First():
 		r.enter(Promoting, now, 0, "a first release: no traffic to move")
-	case obs.Nomad.Trial.Canaries == 0:
-		r.abort(now, "the job's deployment has no canaries: set canary in its update block to its count")
 	case r.Spec.ManualStart && !r.Full:
-		r.hold(now, Verifying, "an operator must promote before the first request")
+		r.hold(now, Verifying, "an operator must approve the first request")
 	default:
 		r.enter(Shifting, now, 0, "verified")
 	}
@@ -110,11 +117,16 @@ func (r *Record) shifting(obs Observation, now time.Time) {
 		r.Step = len(r.Spec.Steps) - 1
 	}
 	r.Epoch = r.nextEpoch(obs)
+	r.Shadow = false
 	if !r.Manual {
-		r.Weight = r.Spec.Steps[r.Step].Weight
+		r.Weight, r.Shadow = r.Spec.Steps[r.Step].Weight, r.Spec.Steps[r.Step].Shadow
 	}
 	r.Reason = ""
-	r.enter(Settling, now, r.Spec.Settle, fmt.Sprintf("moves %d %% of the requests to %s", r.Weight, r.Release))
+	what := fmt.Sprintf("moves %d %% of the requests to %s", r.Weight, r.Release)
+	if r.Shadow {
+		what = "mirrors the requests to " + r.Release
+	}
+	r.enter(Settling, now, r.Spec.Settle, what)
 }
 
 // settling waits until every live ingress serves the weight.
@@ -164,8 +176,8 @@ func served(obs Observation) string {
 // assertCanary asks for the canary key as the record wants it, or for nothing if it is so.
 func (r *Record) assertCanary(obs Observation) []Action {
 	c := obs.Traffic.Canary
-	want := SetCanary{Release: r.Release, Weight: r.Weight, Epoch: r.Epoch}
-	if c != nil && *c == (CanaryKey{Release: want.Release, Weight: want.Weight, Epoch: want.Epoch, Mine: true}) {
+	want := SetCanary{Release: r.Release, Weight: r.Weight, Epoch: r.Epoch, Shadow: r.Shadow}
+	if c != nil && c.Mine && want == (SetCanary{c.Release, c.Weight, c.Epoch, c.Shadow}) {
 		return nil
 	}
 	return []Action{want}
@@ -187,35 +199,50 @@ func (r *Record) baking(obs Observation, now time.Time, then Phase, what string)
 		r.Deadline = r.Deadline.Add(obs.Unseen)
 		r.log(now, fmt.Sprintf("%s that nobody saw do not count", obs.Unseen.Round(time.Millisecond)), "")
 	}
-	if why := r.unsure(obs); why != "" {
-		r.freeze(why, now)
-		return
-	}
-	if !r.LastTick.IsZero() {
-		r.Deadline = r.Deadline.Add(now.Sub(r.LastTick))
-		r.LastTick, r.Frozen = time.Time{}, time.Time{}
-		r.log(now, "the bake goes on", "")
-	}
-	if r.late(now) {
+	if !r.standsStill(obs, now) && r.late(now) {
 		r.Baked = r.bakedFor(now)
 		r.enter(then, now, 0, what)
 	}
 }
 
-// unsure says why this moment does not count as baked; "" if it does. While Nomad can't be asked its own budget runs.
-func (r Record) unsure(obs Observation) string {
-	switch {
-	case obs.Nomad.Down != "":
-		return blindWords
-	case !r.effective(obs):
-		return fmt.Sprintf("not every ingress serves epoch %s: %s", r.served(obs), served(obs))
-	case blank(obs):
-		return "Consul shows no instance of either side"
+// standsStill says whether this moment doesn't count, and moves the deadline by those that don't.
+func (r *Record) standsStill(obs Observation, now time.Time) bool {
+	if why, budget := r.unsure(obs); why != "" {
+		r.freeze(why, budget, now)
+		return true
 	}
-	return ""
+	if !r.LastTick.IsZero() {
+		r.postpone(now)
+		r.LastTick, r.Frozen = time.Time{}, time.Time{}
+		r.log(now, "the bake goes on", "")
+	}
+	return false
 }
 
-const blindWords = "Nomad is out of reach"
+// postpone moves the deadline, where there is one, by the time since the last tick.
+func (r *Record) postpone(now time.Time) {
+	if !r.Deadline.IsZero() {
+		r.Deadline = r.Deadline.Add(now.Sub(r.LastTick))
+	}
+	r.LastTick = now
+}
+
+// unsure says why this moment does not count as baked, and how long that may last in one go; "" if it counts. While
+// Nomad can't be asked a budget of its own runs.
+func (r Record) unsure(obs Observation) (why string, budget Duration) {
+	j := r.judged(obs)
+	switch {
+	case obs.Nomad.Down != "":
+		return "Nomad is out of reach", 0
+	case !r.effective(obs):
+		return fmt.Sprintf("not every ingress serves epoch %s: %s", r.served(obs), served(obs)), r.Spec.Settle
+	case blank(obs):
+		return "Consul shows no instance of either side", r.Spec.Settle
+	case r.Spec.judges() && j.Outcome == SourceDown:
+		return "nothing can be judged: " + j.Reason, r.Spec.Analysis.Sources
+	}
+	return "", 0
+}
 
 // bakedFor is how long the weight was served: the time since the bake began without that by which its end was moved.
 func (r Record) bakedFor(now time.Time) Duration {
@@ -244,39 +271,23 @@ func (r *Record) held(obs Observation, now time.Time) {
 	}
 }
 
-// freeze keeps a bake from ending. What it waits for has as long as a new weight has to settle, in one go.
-func (r *Record) freeze(why string, now time.Time) {
+// freeze keeps a bake from ending, until the budget is used up; 0 is none.
+func (r *Record) freeze(why string, budget Duration, now time.Time) {
 	if r.LastTick.IsZero() {
 		r.LastTick = now
 		r.log(now, "the bake stands still: "+why, "")
 	}
 	if now.Sub(r.LastTick) >= time.Second {
-		r.Deadline = r.Deadline.Add(now.Sub(r.LastTick))
-		r.LastTick = now
+		r.postpone(now)
 	}
 	switch {
-	case why == blindWords:
+	case budget == 0:
 		r.Frozen = time.Time{}
 	case r.Frozen.IsZero():
 		r.Frozen = now
-	case now.Sub(r.Frozen) >= time.Duration(r.Spec.Settle):
-		r.abort(now, fmt.Sprintf("the bake stood still for %s: %s", time.Duration(r.Spec.Settle), why))
+	case now.Sub(r.Frozen) >= time.Duration(budget):
+		r.abort(now, fmt.Sprintf("the bake stood still for %s: %s", time.Duration(budget), why))
 	}
-}
-
-// judging gives the step's verdict. The kill-switch has been asked already: what is left is that the evidence exists.
-func (r *Record) judging(obs Observation, now time.Time) {
-	r.Verdicts = append(slices.Clip(r.Verdicts), Verdict{
-		Step: r.Step, Weight: r.Weight, Epoch: r.Epoch, Outcome: Pass, At: now,
-		Evidence: fmt.Sprintf("health: %d of %d instances passing, weight served by %d ingresses for %s",
-			obs.Canary.Passing, r.Spec.Count, len(obs.Traffic.Served), time.Duration(r.Baked)),
-	})
-	r.log(now, fmt.Sprintf("step %d of %d passed", r.Step+1, len(r.Spec.Steps)), "")
-	if r.Spec.Steps[r.Step].Manual && !r.Full {
-		r.hold(now, Judging, fmt.Sprintf("step %d waits for an operator's promote", r.Step+1))
-		return
-	}
-	r.advance(now)
 }
 
 // advance goes to the next step, or from the last one to the watch.

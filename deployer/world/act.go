@@ -26,7 +26,7 @@ func (w *World) Act(ctx context.Context, rec rollout.Record, action rollout.Acti
 		return w.Lease.SetStable(ctx,
 			traffic.Stable{Release: a.Release, Previous: a.Previous, Epoch: a.Epoch}, w.stableIndex)
 	case rollout.SetCanary:
-		return w.Lease.SetCanary(ctx, traffic.Canary{Release: a.Release, Weight: a.Weight, Epoch: a.Epoch})
+		return w.Lease.SetCanary(ctx, canary(a))
 	case rollout.Register:
 		return w.Nomad.Register(ctx, rec.Job, w.modifyIndex)
 	case rollout.Promote:
@@ -37,8 +37,21 @@ func (w *World) Act(ctx context.Context, rec rollout.Record, action rollout.Acti
 		return w.Nomad.Restore(ctx, w.model, a.Version, w.jobVersion)
 	case rollout.StopJob:
 		return w.Nomad.Stop(ctx, w.model)
+	case rollout.RunHook:
+		return w.runHook(rec, a.Key, a.Name)
+	case rollout.Collect:
+		return w.errands.begin("collect", func(ctx context.Context) { w.collect(ctx, rec) })
 	}
 	return fmt.Errorf("act: unknown action %T", action)
+}
+
+// canary is the key of a canary that gets its share of the requests, or a copy of each.
+func canary(a rollout.SetCanary) traffic.Canary {
+	c := traffic.Canary{Release: a.Release, Weight: a.Weight, Epoch: a.Epoch}
+	if a.Shadow {
+		c.Shadow = 100
+	}
+	return c
 }
 
 func refused(err error) error {

@@ -23,6 +23,7 @@ type World struct {
 	Consul *consul.Client
 	Lease  *consul.Lease
 
+	errands     *errands
 	model, id   string
 	recordIndex uint64 // of the record as last read or written
 
@@ -39,7 +40,7 @@ var _ controller.World = (*World)(nil)
 // New returns the world of a record that was just read or created. takeover says that another process began it.
 func New(n *nomad.Client, c *consul.Client, l *consul.Lease, rec consul.Stored, takeover bool) *World {
 	w := &World{
-		Nomad: n, Consul: c, Lease: l, model: rec.Model, id: rec.ID, recordIndex: rec.Index,
+		Nomad: n, Consul: c, Lease: l, errands: newErrands(), model: rec.Model, id: rec.ID, recordIndex: rec.Index,
 		ingresses: map[string]bool{}, missing: map[string]time.Time{},
 	}
 	if takeover {
@@ -74,11 +75,12 @@ func (w *World) Reload(ctx context.Context) (rollout.Record, error) {
 	return s.Record, nil
 }
 
-// Watch wakes on events of Nomad and Consul.
+// Watch wakes on events of Nomad and Consul, and carries out what takes its time.
 func (w *World) Watch(ctx context.Context, wake func()) {
 	var wg sync.WaitGroup
 	wg.Go(func() { w.Nomad.Watch(ctx, w.model, wake) })
 	wg.Go(func() { w.Consul.Watch(ctx, w.model, wake) })
+	wg.Go(func() { w.errands.run(ctx, wake) })
 	wg.Wait()
 }
 
@@ -110,6 +112,7 @@ func (w *World) Look(ctx context.Context, rec rollout.Record) (rollout.Observati
 	view := w.lookAtNomad(ctx, rec, &obs)
 	obs.Canary = side(obs.Canary, ofAttempt(instances, view), rec.Release)
 	obs.Stable = side(obs.Stable, instances, rec.Stable)
+	w.errands.look(&obs)
 	return obs, nil
 }
 
@@ -178,7 +181,7 @@ func (w *World) traffic(keys consul.Keys, instances []consul.Instance, served ma
 	}
 	if c := keys.Canary; c != nil {
 		t.Canary = &rollout.CanaryKey{
-			Release: c.Release, Weight: c.Weight, Epoch: c.Epoch, Mine: keys.CanaryOwner == w.Lease.Session(),
+			Release: c.Release, Weight: c.Weight, Epoch: c.Epoch, Shadow: c.Shadow > 0, Mine: keys.CanaryOwner == w.Lease.Session(),
 		}
 	}
 	for node, in := range served {
