@@ -139,6 +139,7 @@ func (s *system) startEmbedded(ctx context.Context) error {
 	agent, err := devnomad.New(devnomad.Config{ //nolint:contextcheck // it lives until stop, not until it is up
 		Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(s.cfg.NomadPort)), ConsulAddr: s.addr.Consul,
 		DataDir: s.cfg.path("nomad"), Logger: s.cfg.Logger, NodeName: "weir", TieTasks: s.cfg.Tied,
+		Limits: os.Geteuid() == 0, DockerPull: true,
 	})
 	if err != nil {
 		return fmt.Errorf("start the embedded Nomad agent: %w", err)

@@ -34,6 +34,8 @@ type Config struct {
 	Logger     *slog.Logger
 	NodeName   string // default: the host's name
 	Token      string // "" for none; else requests without it are denied, as with Nomad's ACLs
+	Limits     bool   // raw_exec tasks are held to their resources, see client.Config
+	DockerPull bool   // docker tasks may pull images that are missing here
 	TieTasks   bool   // tasks die with this process even if it is killed, which Nomad's don't: for tests
 
 	// Clients is how many nodes run in this process: 0 means one, a negative number none. The first has the name
@@ -129,7 +131,8 @@ func (a *Agent) addNode(cfg Config, i int) error {
 		return err
 	}
 	c, err := newClient(node, client.Config{
-		DataDir: dir, ConsulAddr: cfg.ConsulAddr, Logger: cfg.Logger, TieTasks: cfg.TieTasks,
+		DataDir: dir, ConsulAddr: cfg.ConsulAddr, Logger: cfg.Logger, Limits: cfg.Limits, DockerPull: cfg.DockerPull,
+		TieTasks: cfg.TieTasks,
 	})
 	if err != nil {
 		return err
@@ -151,6 +154,7 @@ func newClient(node *api.Node, cfg client.Config) (*client.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start the client of node %s: %w", node.Name, err)
 	}
+	offerDisk(node, cfg.DataDir)
 	return c, nil
 }
 

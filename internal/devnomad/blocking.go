@@ -122,7 +122,9 @@ func writeError(w http.ResponseWriter, err error) {
 	if known, ok := errors.AsType[*httpError](err); ok {
 		status = known.status
 	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if w.Header().Get("Content-Type") == "" { // else the answer has begun already in another form, as in Nomad
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	}
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(err.Error()))
 }

@@ -141,6 +141,9 @@ func (a *Agent) push(_ context.Context, nodeID string, updates []allocUpdate) er
 				tx.clientSays(before, u)
 			}
 		}
+		if n := tx.nodes[nodeID]; n != nil {
+			tx.emit("Node", n.ID, nil, func() any { return n }) // nothing of it has changed, but Nomad tells so, too
+		}
 		return nil
 	})
 	return err

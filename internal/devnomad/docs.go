@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
@@ -251,7 +252,7 @@ func newJobStub(s *store, j *api.Job) jobStub {
 func nodeDoc(s *store, n *api.Node) any {
 	m := toMap(n)
 	m["LastAllocUpdateIndex"], m["LastMissedHeartbeatIndex"] = s.tables["allocs"], missedHeartbeat(n)
-	m["SecretID"], m["ComputedClass"] = "", "v1:devnomad"
+	m["SecretID"], m["ComputedClass"] = "", computedClass
 	for _, key := range []string{"Resources", "Reserved"} {
 		if res, ok := m[key].(map[string]any); ok {
 			fill(res, map[string]any{"Cores": 0, "IOPS": 0, "MemoryMaxMB": 0, "Networks": []any{}})
@@ -269,6 +270,16 @@ func nodeDoc(s *store, n *api.Node) any {
 type nodeStub struct {
 	api.NodeListStub
 	HostVolumes map[string]*api.HostVolumeInfo
+}
+
+func newNodeStub(n *api.Node) nodeStub {
+	host, _, _ := strings.Cut(n.HTTPAddr, ":")
+	return nodeStub{NodeListStub: api.NodeListStub{
+		Address: host, ID: n.ID, Datacenter: n.Datacenter, Name: n.Name, NodeClass: n.NodeClass, NodePool: n.NodePool,
+		Version: version, Drain: n.Drain, SchedulingEligibility: n.SchedulingEligibility, Status: n.Status,
+		StatusDescription: n.StatusDescription, Drivers: n.Drivers, LastDrain: n.LastDrain,
+		CreateIndex: n.CreateIndex, ModifyIndex: n.ModifyIndex,
+	}}
 }
 
 // summary counts a job's allocations by state.

@@ -26,8 +26,8 @@ type assignment struct {
 	Index  uint64 // to be asked from next time
 	Full   bool   // Allocs and Ended are all that the node shall have
 	Allocs []*api.Allocation
-	Ended  []string // with Full: allocations that are over, whose folders stay
-	Gone   []string // allocations to be forgotten, with their folders
+	Ended  []*api.Allocation // with Full: what is over, and whose folders stay
+	Gone   []string          // allocations to be forgotten, with their folders
 }
 
 func (d assignment) empty() bool { return !d.Full && len(d.Allocs)+len(d.Gone) == 0 }
@@ -103,7 +103,7 @@ func (s *store) allAssignments(nodeID string, out assignment) assignment {
 	for _, a := range values(s.allocsOn[nodeID], compareAllocs) {
 		switch {
 		case serverTerminal(a) && clientTerminal(a) && a.ClientStatus != api.AllocClientStatusLost:
-			out.Ended = append(out.Ended, a.ID)
+			out.Ended = append(out.Ended, a)
 		case s.mayStart(a):
 			out.Allocs = append(out.Allocs, a)
 		}

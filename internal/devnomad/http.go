@@ -3,6 +3,7 @@ package devnomad
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
@@ -52,11 +53,12 @@ func (a *Agent) authorized(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		status := http.StatusForbidden
+		denied := &httpError{http.StatusForbidden, "Permission denied"}
 		if r.URL.Path == "/v1/event/stream" {
-			status = http.StatusInternalServerError // as in Nomad
+			streamHeaders(w)
+			denied.status = http.StatusInternalServerError // as in Nomad
 		}
-		writeError(w, &httpError{status, "Permission denied"})
+		writeError(w, denied)
 	})
 }
 
@@ -192,7 +194,7 @@ func namespaces(*http.Request) query {
 	return func(*store) (any, uint64, error) {
 		return []map[string]any{{
 			"Name": "default", "Description": "Default shared namespace", "Quota": "", "Meta": nil, "Capabilities": nil,
-			"CreateIndex": 1, "ModifyIndex": 1,
+			"NodePoolConfiguration": nil, "Hash": sha256.New().Sum(nil), "CreateIndex": 1, "ModifyIndex": 1,
 		}}, 1, nil
 	}
 }

@@ -49,13 +49,14 @@ func listAllocs(r *http.Request) query {
 			return nil, 0, err
 		}
 		keep := func(a *api.Allocation) bool { return strings.HasPrefix(a.ID, prefix) }
-		list, withResources := stubs(sorted(s.allocs, keep, compareAllocs)), r.URL.Query().Get("resources") == "true"
-		for i := range list {
-			if withResources {
-				list[i].AllocatedResources = s.allocs[list[i].ID].AllocatedResources
+		token := func(a *api.Allocation) string { return indexToken(a.CreateIndex, a.ID) }
+		out, err := page(r, sorted(s.allocs, keep, compareAllocs), token, func(a *api.Allocation) allocStub {
+			stub := newAllocStub(a)
+			if r.URL.Query().Get("resources") == "true" {
+				stub.AllocatedResources = a.AllocatedResources
 			}
-		}
-		out, err := page(r, list, func(a allocStub) string { return indexToken(a.CreateIndex, a.ID) })
+			return stub
+		})
 		return out, s.tables["allocs"], err
 	}
 }
@@ -85,7 +86,8 @@ func listEvals(r *http.Request) query {
 			return strings.HasPrefix(e.ID, prefix) && (job == "" || job == e.JobID) && (status == "" || status == e.Status)
 		}
 		oldestFirst := func(a, b *evaluation) int { return compareEvals(b, a) }
-		out, err := page(r, sorted(s.evals, keep, oldestFirst), func(e *evaluation) string { return indexToken(e.CreateIndex, e.ID) })
+		token := func(e *evaluation) string { return indexToken(e.CreateIndex, e.ID) }
+		out, err := page(r, sorted(s.evals, keep, oldestFirst), token, asStored)
 		return out, s.tables["evals"], err
 	}
 }

@@ -32,7 +32,7 @@ func listDeployments(r *http.Request) query {
 		}
 		keep := func(d *deployment) bool { return strings.HasPrefix(d.ID, prefix) }
 		all := sorted(s.deployments, keep, compareDeployments)
-		out, err := page(r, all, func(d *deployment) string { return indexToken(d.CreateIndex, d.ID) })
+		out, err := page(r, all, func(d *deployment) string { return indexToken(d.CreateIndex, d.ID) }, asStored)
 		return out, s.tables["deployment"], err
 	}
 }

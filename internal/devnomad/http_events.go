@@ -24,8 +24,7 @@ func (a *Agent) streamEvents(w http.ResponseWriter, r *http.Request) {
 		after = max(after, 1) - 1 // the index itself is included
 	}
 	filter := parseTopics(q["topic"])
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-cache")
+	streamHeaders(w)
 	out := &eventWriter{w: w, flush: http.NewResponseController(w)}
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
@@ -52,6 +51,11 @@ func (a *Agent) streamEvents(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+}
+
+func streamHeaders(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-cache")
 }
 
 // eventWriter writes lines until one fails.

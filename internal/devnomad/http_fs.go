@@ -37,8 +37,11 @@ func (a *Agent) inAlloc(r *http.Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	root, err := a.allocFolder(alloc)
+	root, err := a.client.Folder(alloc.ID)
 	if err != nil {
+		return "", notFound(fmt.Sprintf("state for allocation %s not found on client", alloc.ID))
+	}
+	if root, err = filepath.EvalSymlinks(root); err != nil {
 		return "", err
 	}
 	name := strings.TrimLeft(r.URL.Query().Get("path"), "/")
@@ -61,16 +64,6 @@ func (a *Agent) inAlloc(r *http.Request) (string, error) {
 		return "", errors.New("Reading secret file prohibited: " + name) //nolint:revive,staticcheck // Nomad's words
 	}
 	return path, nil
-}
-
-// allocFolder finds the folder of an allocation by the logs of one of its tasks, which lie in alloc/logs.
-func (a *Agent) allocFolder(alloc *api.Allocation) (string, error) {
-	group := lookupGroup(alloc.Job, alloc.TaskGroup)
-	path, err := a.client.LogPath(alloc.ID, group.Tasks[0].Name, "stdout")
-	if err != nil {
-		return "", notFound(fmt.Sprintf("state for allocation %s not found on client", alloc.ID))
-	}
-	return filepath.EvalSymlinks(filepath.Dir(filepath.Dir(filepath.Dir(path))))
 }
 
 func missing(err error) error {

@@ -36,11 +36,9 @@ func (a *Agent) jobRoutes() map[string]methods {
 func listJobs(r *http.Request) query {
 	prefix := r.URL.Query().Get("prefix")
 	return func(s *store) (any, uint64, error) {
-		list := []jobStub{}
-		for _, j := range sorted(s.jobs, func(j *api.Job) bool { return strings.HasPrefix(val(j.ID), prefix) }, compareJobs) {
-			list = append(list, newJobStub(s, j))
-		}
-		out, err := page(r, list, func(j jobStub) string { return j.Namespace + "." + j.ID })
+		all := sorted(s.jobs, func(j *api.Job) bool { return strings.HasPrefix(val(j.ID), prefix) }, compareJobs)
+		token := func(j *api.Job) string { return val(j.Namespace) + "." + val(j.ID) }
+		out, err := page(r, all, token, func(j *api.Job) jobStub { return newJobStub(s, j) })
 		return out, max(s.tables["jobs"], s.tables["allocs"]), err
 	}
 }
@@ -227,15 +225,17 @@ func (a *Agent) evaluateJob(r *http.Request) (any, uint64, error) {
 		JobID       string
 		EvalOptions struct{ ForceReschedule bool }
 	}
-	if err := decode(r, &in); err != nil {
-		return nil, 0, err
-	}
-	if in.JobID != r.PathValue("id") {
-		return nil, 0, badRequest("Job ID does not match")
+	if r.ContentLength != 0 { // Nomad's own client sends none where it wants nothing special
+		if err := decode(r, &in); err != nil {
+			return nil, 0, err
+		}
+		if in.JobID != r.PathValue("id") {
+			return nil, 0, badRequest("Job ID does not match")
+		}
 	}
 	var out registered
 	index, err := a.write("JobRegistered", func(tx *txn) error {
-		job := tx.jobs[in.JobID]
+		job := tx.jobs[r.PathValue("id")]
 		if job == nil {
 			return fmt.Errorf("%w", errJobGone)
 		}

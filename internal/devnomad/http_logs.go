@@ -31,7 +31,15 @@ func (a *Agent) logs(w http.ResponseWriter, r *http.Request) {
 	}
 	l.plain, _ = strconv.ParseBool(q.Get("plain"))
 	follow, _ := strconv.ParseBool(q.Get("follow"))
-	if err := l.check(); err != nil {
+	err := l.checkQuery()
+	if err == nil {
+		w.Header().Set("Content-Type", "application/json")
+		if l.plain {
+			w.Header().Set("Content-Type", "text/plain")
+		}
+		err = l.checkTask()
+	}
+	if err != nil {
 		writeError(w, err)
 		return
 	}
@@ -40,10 +48,6 @@ func (a *Agent) logs(w http.ResponseWriter, r *http.Request) {
 		l.skip = l.size() - offset
 	} else {
 		l.skip = offset
-	}
-	w.Header().Set("Content-Type", "application/json")
-	if l.plain {
-		w.Header().Set("Content-Type", "text/plain")
 	}
 	_ = l.run(r.Context(), follow) // the reader has gone
 }
@@ -59,13 +63,17 @@ type logStream struct {
 	flush          *http.ResponseController
 }
 
-func (l *logStream) check() error {
+func (l *logStream) checkQuery() error {
 	switch {
 	case l.task == "":
 		return badRequest("must provide task name")
 	case l.kind != "stdout" && l.kind != "stderr":
 		return badRequest("must provide log type (stdout/stderr)")
 	}
+	return nil
+}
+
+func (l *logStream) checkTask() error {
 	alloc, err := l.agent.known(l.id)
 	if err != nil {
 		return err
@@ -123,7 +131,7 @@ func (l *logStream) run(ctx context.Context, follow bool) error {
 
 func (l *logStream) ended() bool {
 	alloc, err := l.agent.known(l.id)
-	return err != nil || clientTerminal(alloc)
+	return err != nil || clientTerminal(alloc) || l.agent.client.Ended(l.id)
 }
 
 func (l *logStream) sendFile(path string) error {

@@ -23,18 +23,9 @@ func (a *Agent) nodeRoutes() map[string]methods {
 func listNodes(r *http.Request) query {
 	prefix := r.URL.Query().Get("prefix")
 	return func(s *store) (any, uint64, error) {
-		out := []nodeStub{}
 		named := func(n *api.Node) bool { return strings.HasPrefix(n.ID, prefix) }
-		for _, n := range sorted(s.nodes, named, compareNodes) {
-			host, _, _ := strings.Cut(n.HTTPAddr, ":")
-			out = append(out, nodeStub{NodeListStub: api.NodeListStub{
-				Address: host, ID: n.ID, Datacenter: n.Datacenter, Name: n.Name, NodeClass: n.NodeClass, NodePool: n.NodePool,
-				Version: version, Drain: n.Drain, SchedulingEligibility: n.SchedulingEligibility, Status: n.Status,
-				StatusDescription: n.StatusDescription, Drivers: n.Drivers, LastDrain: n.LastDrain,
-				CreateIndex: n.CreateIndex, ModifyIndex: n.ModifyIndex,
-			}})
-		}
-		listed, err := page(r, out, func(n nodeStub) string { return n.ID })
+		byID := func(a, b *api.Node) int { return strings.Compare(a.ID, b.ID) }
+		listed, err := page(r, sorted(s.nodes, named, byID), func(n *api.Node) string { return n.ID }, newNodeStub)
 		return listed, s.tables["nodes"], err
 	}
 }

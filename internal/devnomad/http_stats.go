@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"math"
 	"net/http"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -63,6 +65,23 @@ func hostMemory() *api.HostMemoryStats {
 	m := &api.HostMemoryStats{Total: sizes["MemTotal"], Available: sizes["MemAvailable"], Free: sizes["MemFree"]}
 	m.Used = m.Total - m.Available
 	return m
+}
+
+// cpuMHz is what this machine's processors make together, which is Nomad's measure of CPU.
+func cpuMHz() int64 {
+	total := 0.0
+	body, _ := os.ReadFile("/proc/cpuinfo")
+	for lines := bufio.NewScanner(bytes.NewReader(body)); lines.Scan(); {
+		name, value, _ := strings.Cut(lines.Text(), ":")
+		if strings.TrimSpace(name) == "cpu MHz" {
+			mhz, _ := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			total += math.Floor(mhz)
+		}
+	}
+	if total == 0 { // not on Linux, or a processor that does not tell
+		return int64(1000 * runtime.NumCPU())
+	}
+	return int64(total)
 }
 
 func uptime() (seconds uint64) {

@@ -200,7 +200,7 @@ func (tx *txn) collect() {
 		}
 	}
 	for _, e := range tx.evals {
-		if tx.jobs[e.JobID] == nil && e.Status == "complete" {
+		if tx.jobs[e.JobID] == nil && (e.Status == "complete" || e.Status == "canceled") {
 			tx.dropEval(e)
 			tx.touch("evals")
 		}

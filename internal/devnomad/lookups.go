@@ -11,11 +11,11 @@ import (
 // ten thousand allocations as alone. set… and drop… below keep them, and are the only ones to write these tables.
 type lookups struct {
 	allocsOf, allocsOn lookup[*api.Allocation] // by job, by node
-	evalsOf, evalsIn   lookup[*evaluation]     // by job, by status
+	evalsOf, evalsIn   lookup[*evaluation]     // by job, by queue
 	deploymentsOf      lookup[*deployment]     // by job
 	activeDeployments  map[string]*deployment
 	ports              map[address]int      // → how many allocations hold it
-	load               map[string]int       // node → how many of its allocations are to run
+	used               map[string]usage     // node → what its allocations take
 	silentAt           map[string]time.Time // node → when it counts as down
 }
 
@@ -45,7 +45,7 @@ func newLookups() lookups {
 	return lookups{
 		allocsOf: lookup[*api.Allocation]{}, allocsOn: lookup[*api.Allocation]{}, evalsOf: lookup[*evaluation]{},
 		evalsIn: lookup[*evaluation]{}, deploymentsOf: lookup[*deployment]{}, activeDeployments: map[string]*deployment{},
-		ports: map[address]int{}, load: map[string]int{}, silentAt: map[string]time.Time{},
+		ports: map[address]int{}, used: map[string]usage{}, silentAt: map[string]time.Time{},
 	}
 }
 
@@ -70,9 +70,7 @@ func (s *store) dropAlloc(a *api.Allocation) {
 
 // count adds an allocation to what its node carries, or with -1 takes it away.
 func (s *store) count(a *api.Allocation, by int) {
-	if !terminal(a) {
-		s.load[a.NodeID] += by
-	}
+	s.used[a.NodeID] = s.used[a.NodeID].plus(takenBy(a), by)
 	for _, addr := range heldPorts(a) {
 		if s.ports[addr] += by; s.ports[addr] == 0 {
 			delete(s.ports, addr)
@@ -82,19 +80,19 @@ func (s *store) count(a *api.Allocation, by int) {
 
 func (s *store) setEval(e *evaluation) {
 	if before := s.evals[e.ID]; before != nil {
-		s.evalsIn.drop(before.Status, e.ID)
+		s.evalsIn.drop(before.queue(), e.ID)
 	}
 	s.evals[e.ID] = e
 	s.mark(bucketEvals, e.ID)
 	s.evalsOf.put(e.JobID, e.ID, e)
-	s.evalsIn.put(e.Status, e.ID, e)
+	s.evalsIn.put(e.queue(), e.ID, e)
 }
 
 func (s *store) dropEval(e *evaluation) {
 	delete(s.evals, e.ID)
 	s.mark(bucketEvals, e.ID)
 	s.evalsOf.drop(e.JobID, e.ID)
-	s.evalsIn.drop(e.Status, e.ID)
+	s.evalsIn.drop(e.queue(), e.ID)
 }
 
 func (s *store) setDeployment(d *deployment) {

@@ -14,9 +14,13 @@ import (
 	"time"
 
 	"github.com/hashicorp/nomad/api"
+	"golang.org/x/sys/unix"
 
 	"github.com/weirhq/weir/internal/devnomad/client"
 )
+
+// computedClass is the class of all nodes, which differ in nothing but their names.
+const computedClass = "v1:devnomad"
 
 // version is the Nomad version whose behaviour this agent has.
 const version = "1.6.5"
@@ -36,14 +40,17 @@ func newNode(name, httpAddr, address string) *api.Node {
 		attributes["driver.docker"], attributes["driver.docker.version"] = "1", docker
 		drivers["docker"] = newDriver(map[string]string{"driver.docker": "true", "driver.docker.version": docker})
 	}
+	resources := nodeResources(address)
 	return &api.Node{
 		ID: newID(), Datacenter: "dc1", Name: name, HTTPAddr: httpAddr, Attributes: attributes, NodePool: "default",
 		SchedulingEligibility: api.NodeSchedulingEligible, Status: api.NodeStatusReady, StatusUpdatedAt: time.Now().Unix(),
 		Drivers: drivers, Links: map[string]string{}, Meta: map[string]string{},
 		CSIControllerPlugins: map[string]*api.CSIInfo{}, CSINodePlugins: map[string]*api.CSIInfo{},
-		CgroupParent: "/nomad", NodeResources: nodeResources(address), ReservedResources: &api.NodeReservedResources{},
-		Resources: &api.Resources{CPU: new(1000 * runtime.NumCPU()), MemoryMB: new(8192), DiskMB: new(10240)},
-		Reserved:  &api.Resources{CPU: new(0), MemoryMB: new(0), DiskMB: new(0)},
+		CgroupParent: "/nomad", NodeResources: resources, ReservedResources: &api.NodeReservedResources{},
+		Resources: &api.Resources{
+			CPU: new(int(resources.Cpu.CpuShares)), MemoryMB: new(int(resources.Memory.MemoryMB)), DiskMB: new(int(resources.Disk.DiskMB)),
+		},
+		Reserved: &api.Resources{CPU: new(0), MemoryMB: new(0), DiskMB: new(0)},
 		Events: []*api.NodeEvent{{
 			Message: "Node registered", Subsystem: api.NodeEventSubsystemCluster, Timestamp: time.Now().UTC(),
 		}},
@@ -65,9 +72,19 @@ func nodeResources(address string) *api.NodeResources {
 		MinDynamicPort: minDynamicPort, MaxDynamicPort: maxDynamicPort,
 		Networks: []*api.NetworkResource{{Mode: "host", Device: device, CIDR: address + "/32", IP: address}},
 	}
-	r.Cpu.CpuShares, r.Cpu.TotalCpuCores = int64(1000*runtime.NumCPU()), uint16(runtime.NumCPU()) //nolint:gosec // small
-	r.Memory.MemoryMB, r.Disk.DiskMB = 8192, 10240
+	r.Cpu.CpuShares, r.Cpu.TotalCpuCores = cpuMHz(), uint16(runtime.NumCPU())             //nolint:gosec // small
+	r.Memory.MemoryMB, r.Disk.DiskMB = cmp.Or(int64(hostMemory().Total>>20), 8192), 10240 //nolint:gosec // small
 	return r
+}
+
+// offerDisk has a node offer what is free where its data folder is.
+func offerDisk(n *api.Node, dataDir string) {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dataDir, &fs); err != nil {
+		return // it offers what newNode has set
+	}
+	free := int64(fs.Bavail) * int64(fs.Bsize) >> 20 //nolint:gosec,unconvert // other systems have other types
+	n.NodeResources.Disk.DiskMB, n.Resources.DiskMB = free, new(int(free))
 }
 
 // keepID gives a node the ID that a data folder's node has had before.
@@ -190,12 +207,12 @@ func (tx *txn) evaluateAll(jobs map[string]bool, reason, nodeID string) []string
 	return ids
 }
 
-// unblock has everything placed that has found no place so far.
+// unblock has everything tried again that has found no place so far. As in Nomad nobody sees that but by the result.
 func (tx *txn) unblock() {
 	for _, blocked := range values(tx.evalsIn["blocked"], compareEvals) {
 		e := *blocked
-		e.Status = "pending"
-		tx.putEval(&e)
+		e.due = true
+		tx.setEval(&e)
 	}
 }
 

@@ -163,8 +163,8 @@ func (n *nodeAgent) apply(d assignment, first bool) {
 	if !d.Full {
 		return
 	}
-	for _, id := range d.Ended {
-		wanted[id] = true
+	for _, a := range d.Ended {
+		wanted[a.ID] = true
 	}
 	for id := range n.allocs {
 		if !wanted[id] {

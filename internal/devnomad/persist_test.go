@@ -173,6 +173,70 @@ func TestEndedAgent(t *testing.T) {
 	}
 }
 
+// TestEndedTasksLogsStayReadable kills an agent after a task has ended and another was stopped; the next one shows what
+// they have said until they are collected as garbage.
+func TestEndedTasksLogsStayReadable(t *testing.T) {
+	t.Parallel()
+	for name, sig := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "ended": syscall.SIGINT} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			killTasks(t, dir)
+			addr := fmt.Sprintf("127.0.0.1:%d", partstest.Port(t))
+			l, end := agentProcess(t, addr, "", dir)
+			l.register(liveJob("1", 1, 0, false))
+			l.awaitSuccess(0)
+			failed := liveJob("2", 1, 0, false)
+			failed.ID, failed.Type = new("batch"), new("batch")
+			task := failed.TaskGroups[0].Tasks[0]
+			task.Config = map[string]any{"command": "/bin/sh", "args": []string{"-c", "echo version 2; exit 7"}}
+			failed.TaskGroups[0].RestartPolicy = &api.RestartPolicy{Attempts: new(0), Mode: new("fail")}
+			failed.TaskGroups[0].ReschedulePolicy = &api.ReschedulePolicy{Attempts: new(0), Unlimited: new(false)}
+			failed.TaskGroups[0].Update = nil
+			l.register(failed)
+			if _, _, err := l.api.Jobs().Deregister("live", false, nil); err != nil {
+				t.Fatal(err)
+			}
+			allocs := l.awaitEnds()
+			end(sig)
+			l, end = agentProcess(t, addr, "", dir)
+			for _, a := range allocs {
+				want := map[string]string{"live": "version 1", "batch": "version 2"}[a.JobID]
+				path := "/v1/client/fs/logs/" + a.ID + "?task=t&type=stdout&plain=true&follow=true"
+				if got := get(t, l.api.Address()+path); got != want {
+					t.Errorf("%s has said %q, want %q", a.JobID, got, want)
+				}
+				if files, err := os.ReadDir(dir + "/alloc/" + a.ID); err != nil || len(files) == 0 {
+					t.Errorf("the folder of %s: %v, %v", a.JobID, files, err)
+				}
+			}
+			if _, _, err := l.api.Jobs().Deregister("batch", false, nil); err != nil {
+				t.Fatal(err)
+			}
+			await(t, "garbage collection", func() ([]os.DirEntry, error) {
+				if err := l.api.System().GarbageCollect(); err != nil {
+					return nil, err
+				}
+				return os.ReadDir(dir + "/alloc")
+			}, func(left []os.DirEntry) bool { return len(left) == 0 })
+			end(syscall.SIGINT)
+		})
+	}
+}
+
+// awaitEnds waits until two allocations have ended and returns them.
+func (l live) awaitEnds() []*api.AllocationListStub {
+	l.t.Helper()
+	return await(l.t, "two ended allocations", func() ([]*api.AllocationListStub, error) {
+		all, _, err := l.api.Allocations().List(nil)
+		return all, err
+	}, func(all []*api.AllocationListStub) bool {
+		ended := func(a *api.AllocationListStub) bool {
+			return a.ClientStatus == "complete" || a.ClientStatus == "failed"
+		}
+		return len(all) == 2 && ended(all[0]) && ended(all[1])
+	})
+}
+
 // TestStateIsAsItWas compares everything in a store with what another loads.
 func TestStateIsAsItWas(t *testing.T) {
 	dir := t.TempDir()
@@ -222,7 +286,7 @@ func TestStateIsAsItWas(t *testing.T) {
 	for what, pair := range map[string][2]any{
 		"jobs": {again.jobs, s.jobs}, "versions": {again.versions, s.versions}, "evals": {again.evals, s.evals},
 		"allocs": {again.allocs, s.allocs}, "deployments": {again.deployments, s.deployments}, "nodes": {again.nodes, s.nodes},
-		"submissions": {again.submissions, s.submissions}, "load": {again.load, s.load},
+		"submissions": {again.submissions, s.submissions}, "used": {again.used, s.used},
 	} {
 		if !same(pair[0], pair[1]) {
 			t.Errorf("%s differ:\n%v\n%v", what, normal(pair[0]), normal(pair[1]))

@@ -10,62 +10,80 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
+// option is a node on which an allocation may be placed.
+type option struct {
+	node      *api.Node
+	resources *api.AllocatedResources
+	metrics   *api.AllocationMetric
+	peers     int // allocations of the same group there
+	score     *api.NodeScoreMeta
+}
+
 // findPlace picks a node for a new allocation: of the ready, eligible ones in the job's datacenters that meet its
-// constraints and have its ports free, the one with the fewest allocations of its group, then the fewest at all. (Real
-// Nomad packs by resources unless told to spread; this agent always spreads.) Without a place node is nil, and the
-// metrics say why.
-func (tx *txn) findPlace(p placement, job *api.Job, group *api.TaskGroup) (
-	*api.Node, *api.AllocatedResources, *api.AllocationMetric,
-) {
-	metrics := &api.AllocationMetric{NodesAvailable: map[string]int{}}
-	var fit []*api.Node
+// constraints and have room and its ports free, the one with the best score. Without a place the node is nil, and failed
+// gets why. A group that has failed in this plan is not tried again, as in Nomad.
+func (tx *txn) findPlace(p placement, job *api.Job, group *api.TaskGroup, failed map[string]*failedPlace) option {
+	if before := failed[val(group.Name)]; before != nil {
+		before.CoalescedFailures++
+		before.exhaust(group)
+		return option{}
+	}
+	why := &failedPlace{AllocationMetric: &api.AllocationMetric{NodesAvailable: map[string]int{}}}
+	need := usageOf(resourcesOf(group))
+	var fit []option
 	for _, n := range values(tx.nodes, compareNodes) {
 		if p.node != "" && p.node != n.ID || !takesAllocs(n) || !inDatacenters(n, job) {
 			continue
 		}
-		metrics.NodesInPool++
-		metrics.NodesAvailable[n.Datacenter]++
-		metrics.NodesEvaluated++
+		why.NodesInPool++
+		why.NodesAvailable[n.Datacenter]++
+		why.NodesEvaluated++
 		if unmet := tx.unmetConstraint(n, job, group, p.previous); unmet != "" {
-			metrics.NodesFiltered++
-			if metrics.ConstraintFiltered == nil {
-				metrics.ConstraintFiltered = map[string]int{}
-			}
-			metrics.ConstraintFiltered[unmet]++
+			why.filtered(n, unmet)
 			continue
 		}
-		fit = append(fit, n)
+		taken := tx.used[n.ID].plus(tx.delta[n.ID], 1).plus(need, 1)
+		if dimension := taken.exceeds(n); dimension != "" {
+			why.exhausted(n, dimension)
+			continue
+		}
+		peers := tx.peersOn(n, job, group)
+		fit = append(fit, option{node: n, peers: peers, score: scoreOf(n, taken, peers, p, val(group.Count))})
 	}
-	tx.rank(fit, p, job, group)
-	for _, n := range fit {
-		resources, err := tx.assign(group, addressOf(n))
+	rank(fit, len(job.Spreads)+len(group.Spreads) > 0)
+	for _, o := range fit {
+		why.ScoreMetaData = append(why.ScoreMetaData, o.score)
+	}
+	for _, o := range fit {
+		resources, err := tx.assign(group, addressOf(o.node))
 		if err == nil {
-			metrics.ScoreMetaData = []*api.NodeScoreMeta{{NodeID: n.ID, Scores: map[string]float64{"binpack": 0}}}
-			return n, resources, metrics
+			o.resources, o.metrics = resources, why.AllocationMetric
+			return o
 		}
-		metrics.NodesExhausted++
-		if metrics.DimensionExhausted == nil {
-			metrics.DimensionExhausted = map[string]int{}
-		}
-		metrics.DimensionExhausted[err.Error()]++
+		why.exhausted(o.node, err.Error())
 	}
-	return nil, nil, metrics
+	why.exhaust(group)
+	failed[val(group.Name)] = why
+	return option{}
 }
 
-// rank puts the best node first. A failed allocation is rather placed elsewhere.
-func (tx *txn) rank(nodes []*api.Node, p placement, job *api.Job, group *api.TaskGroup) {
-	peers := map[string]int{}
+// peersOn counts the allocations of a group on a node.
+func (tx *txn) peersOn(n *api.Node, job *api.Job, group *api.TaskGroup) (peers int) {
 	for _, a := range tx.allocsOf[val(job.ID)] {
-		if a.TaskGroup == val(group.Name) && !terminal(a) {
-			peers[a.NodeID]++
+		if a.NodeID == n.ID && a.TaskGroup == val(group.Name) && !terminal(a) {
+			peers++
 		}
 	}
-	failedOn := func(n *api.Node) int { return boolInt(p.reschedule && p.previous.NodeID == n.ID) }
-	slices.SortStableFunc(nodes, func(a, b *api.Node) int {
-		return cmp.Or(
-			cmp.Compare(failedOn(a), failedOn(b)), cmp.Compare(peers[a.ID], peers[b.ID]),
-			cmp.Compare(tx.load[a.ID], tx.load[b.ID]),
-		)
+	return peers
+}
+
+// rank puts the best node first: where the job wants them spread, that with the fewest of the group.
+func rank(options []option, spread bool) {
+	slices.SortStableFunc(options, func(a, b option) int {
+		if spread && a.peers != b.peers {
+			return cmp.Compare(a.peers, b.peers)
+		}
+		return cmp.Compare(b.score.NormScore, a.score.NormScore)
 	})
 }
 

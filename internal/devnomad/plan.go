@@ -38,7 +38,7 @@ func (a *Agent) planJob(r *http.Request) (any, uint64, error) {
 // planned answers a dry run.
 type planned struct {
 	Annotations        *api.PlanAnnotations
-	FailedTGAllocs     map[string]*api.AllocationMetric
+	FailedTGAllocs     map[string]*failedPlace
 	JobModifyIndex     uint64
 	CreatedEvals       []*evaluation
 	Diff               *api.JobDiff
@@ -58,9 +58,9 @@ func (s *store) dryRun(job *api.Job, diff bool) planned {
 			next = *current
 		}
 	}
-	tx := &txn{store: s, now: s.now()}
+	tx := &txn{store: s, now: s.now(), delta: map[string]usage{}}
 	p := tx.planWith(&next, id, "", val(job.Priority))
-	out := planned{Annotations: &api.PlanAnnotations{DesiredTGUpdates: p.groups}}
+	out := planned{Annotations: &api.PlanAnnotations{DesiredTGUpdates: p.groups}, FailedTGAllocs: tx.tryPlaces(p, &next)}
 	if current != nil {
 		out.JobModifyIndex = val(current.JobModifyIndex)
 	}
@@ -68,6 +68,26 @@ func (s *store) dryRun(job *api.Job, diff bool) planned {
 		out.Diff = diffJobs(current, job, &p)
 	}
 	return out
+}
+
+// tryPlaces looks for places for what a plan places, without placing it, and returns the groups for which there is none.
+func (tx *txn) tryPlaces(p plan, job *api.Job) map[string]*failedPlace {
+	var failed map[string]*failedPlace
+	for _, s := range p.stop {
+		tx.planned(s.alloc.NodeID, takenBy(s.alloc), -1)
+	}
+	for _, pl := range p.place {
+		if failed == nil {
+			failed = map[string]*failedPlace{}
+		}
+		if place := tx.findPlace(pl, job, pl.group, failed); place.node != nil {
+			tx.planned(place.node.ID, usageOf(place.resources), 1)
+		}
+	}
+	if len(failed) == 0 {
+		return nil
+	}
+	return failed
 }
 
 func union[V any](a, b map[string]V) []string {

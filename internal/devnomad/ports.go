@@ -17,18 +17,7 @@ const minDynamicPort, maxDynamicPort = 20000, 32000
 
 // assign gives a group's allocation its resources, and ports on the address of its node.
 func (tx *txn) assign(group *api.TaskGroup, ip string) (*api.AllocatedResources, error) {
-	out := &api.AllocatedResources{Tasks: map[string]*api.AllocatedTaskResources{}}
-	for _, t := range group.Tasks {
-		res := &api.AllocatedTaskResources{}
-		if r := t.Resources; r != nil {
-			res.Cpu.CpuShares = int64(val(r.CPU))
-			res.Memory = api.AllocatedMemoryResources{MemoryMB: int64(val(r.MemoryMB)), MemoryMaxMB: int64(val(r.MemoryMaxMB))}
-		}
-		out.Tasks[t.Name] = res
-	}
-	if group.EphemeralDisk != nil {
-		out.Shared.DiskMB = int64(val(group.EphemeralDisk.SizeMB))
-	}
+	out := resourcesOf(group)
 	used := tx.portsOn(ip)
 	for _, n := range group.Networks {
 		network := *n

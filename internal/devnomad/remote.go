@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -36,6 +37,8 @@ type NodeConfig struct {
 	Meta       map[string]string // for ${meta.…} and constraints
 	Logger     *slog.Logger
 	Keep       bool // leave tasks running when ctx ends; the next node with this DataDir goes on with them
+	Limits     bool // as in Config
+	DockerPull bool // as in Config
 	TieTasks   bool // tasks die with this process even if it is killed: for tests
 
 	HeartbeatTTL time.Duration // as the server has it; default 10s
@@ -60,7 +63,8 @@ func RunNode(ctx context.Context, cfg NodeConfig) error {
 		return errors.Join(err, listener.Close())
 	}
 	c, err := newClient(node, client.Config{ //nolint:contextcheck // it lives until it is closed
-		DataDir: cfg.DataDir, ConsulAddr: cfg.ConsulAddr, Logger: cfg.Logger, TieTasks: cfg.TieTasks,
+		DataDir: cfg.DataDir, ConsulAddr: cfg.ConsulAddr, Logger: cfg.Logger, Limits: cfg.Limits,
+		DockerPull: cfg.DockerPull, TieTasks: cfg.TieTasks,
 	})
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -100,7 +104,7 @@ func (a *Agent) nodeHandler(server string) http.Handler {
 // remember keeps the allocations of an assignment where the handlers look for them.
 func (a *Agent) remember(d assignment) {
 	a.store.read(func() {
-		for _, alloc := range d.Allocs {
+		for _, alloc := range slices.Concat(d.Allocs, d.Ended) {
 			a.store.setAlloc(alloc)
 		}
 		for _, id := range d.Gone {

@@ -32,11 +32,18 @@ func newBench(t testing.TB, dir string) *bench {
 		})
 	}
 	for _, name := range []string{"a", "b", "c"} {
-		if err := b.register(t.Context(), newNode(name, "127.0.0.1:1", loopback)); err != nil {
+		node := newNode(name, "127.0.0.1:1", loopback)
+		offer(node, 1<<30, 1<<30)
+		if err := b.register(t.Context(), node); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return b
+}
+
+// offer gives a node resources.
+func offer(n *api.Node, cpu, memory int64) {
+	n.NodeResources.Cpu.CpuShares, n.NodeResources.Memory.MemoryMB, n.NodeResources.Disk.DiskMB = cpu, memory, 1<<30
 }
 
 // work lets the agent do what is due, the nodes take it, and everything become healthy.

@@ -2,6 +2,7 @@ package devnomad
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -49,13 +50,13 @@ func (s *store) dueEval() (*evaluation, time.Time) {
 type applied struct {
 	deployment string
 	queued     map[string]int
-	failed     map[string]*api.AllocationMetric
+	failed     map[string]*failedPlace
 	snapshot   uint64
 }
 
 // applyPlan makes a plan for the job of an evaluation and puts it into effect.
 func (tx *txn) applyPlan(eval *evaluation) applied {
-	done := applied{snapshot: tx.store.index, queued: map[string]int{}, failed: map[string]*api.AllocationMetric{}}
+	done := applied{snapshot: tx.store.index, queued: map[string]int{}, failed: map[string]*failedPlace{}}
 	job := tx.jobs[eval.JobID]
 	p := tx.planWith(job, eval.JobID, eval.ID, eval.Priority)
 	for _, e := range p.ended {
@@ -102,11 +103,13 @@ func (tx *txn) planWith(job *api.Job, jobID, evalID string, priority int) plan {
 func (tx *txn) letRun(old *api.Allocation) {
 	a := *tx.allocs[old.ID]
 	a.DesiredStatus, a.DesiredDescription = old.DesiredStatus, old.DesiredDescription
+	tx.planned(a.NodeID, takenBy(&a), 1)
 	tx.putAlloc(&a)
 }
 
 func (tx *txn) stopAlloc(old *api.Allocation, why string) {
 	a := *tx.allocs[old.ID]
+	tx.planned(a.NodeID, takenBy(&a), -1)
 	a.DesiredStatus, a.DesiredDescription = api.AllocDesiredStatusStop, why
 	if why == stopLost {
 		a.ClientStatus = api.AllocClientStatusLost
@@ -140,20 +143,19 @@ func (tx *txn) placeAlloc(p placement, job *api.Job, d *deployment, evalID strin
 		job, deploymentID = tx.servingVersion(job, name)
 	}
 	group := lookupGroup(job, name)
-	node, resources, metrics := tx.findPlace(p, job, group)
-	if node == nil {
+	place := tx.findPlace(p, job, group, done.failed)
+	if place.node == nil {
 		done.queued[name]++
-		done.failed[name] = metrics
 		if p.updates {
 			tx.letRun(p.previous)
 		}
 		return
 	}
 	a := &api.Allocation{
-		ID: newID(), Namespace: val(job.Namespace), EvalID: evalID, Name: p.name, NodeID: node.ID, NodeName: node.Name,
-		JobID: val(job.ID), Job: job, TaskGroup: name, AllocatedResources: resources, DeploymentID: deploymentID,
+		ID: newID(), Namespace: val(job.Namespace), EvalID: evalID, Name: p.name, NodeID: place.node.ID, NodeName: place.node.Name,
+		JobID: val(job.ID), Job: job, TaskGroup: name, AllocatedResources: place.resources, DeploymentID: deploymentID,
 		DesiredStatus: api.AllocDesiredStatusRun, ClientStatus: api.AllocClientStatusPending,
-		Metrics: metrics, AllocModifyIndex: tx.index,
+		Metrics: place.metrics, AllocModifyIndex: tx.index,
 	}
 	if p.canary && !p.old {
 		a.DeploymentStatus = &api.AllocDeploymentStatus{Canary: true}
@@ -210,21 +212,48 @@ func (tx *txn) scheduleLater(later map[*api.Allocation]time.Time, job *api.Job, 
 	}
 }
 
-// completeEval ends an evaluation; what found no place waits in a blocked one.
+// completeEval ends an evaluation. What found no place waits in a blocked one: the same again, or a new one that takes
+// the place of an older one of the job.
 func (tx *txn) completeEval(eval *evaluation, done applied) {
 	e := *eval
-	e.Status, e.SnapshotIndex, e.DeploymentID = "complete", done.snapshot, done.deployment
+	e.due = false
+	if e.Status == "blocked" && len(done.failed) > 0 {
+		e.FailedTGAllocs = done.failed
+		tx.setEval(&e)
+		return
+	}
+	e.Status, e.StatusDescription, e.SnapshotIndex, e.DeploymentID = "complete", "", done.snapshot, done.deployment
 	e.QueuedAllocations = map[string]int{}
+	why := fmt.Sprintf("evaluation %q successful", e.ID)
 	if job := tx.jobs[e.JobID]; job != nil {
 		for _, g := range job.TaskGroups {
 			e.QueuedAllocations[val(g.Name)] = done.queued[val(g.Name)]
 		}
 		if len(done.failed) > 0 {
-			blocked := newEval(job, byQueued, "blocked")
-			blocked.PreviousEval, blocked.StatusDescription = e.ID, "created to place remaining allocations"
-			tx.putEval(blocked)
-			e.FailedTGAllocs, e.BlockedEval = done.failed, blocked.ID
+			why = fmt.Sprintf("existing blocked evaluation exists for job %q", e.JobID)
+			e.FailedTGAllocs = done.failed
+			e.BlockedEval = tx.blockedEval(job, &e)
+		}
+	}
+	for _, other := range values(tx.evalsOf[e.JobID], compareEvals) {
+		if other.Status == "blocked" && other.ID != e.ID && other.ID != e.BlockedEval {
+			cancelled := *other
+			cancelled.due, cancelled.Status, cancelled.StatusDescription = false, "canceled", why
+			tx.putEval(&cancelled)
 		}
 	}
 	tx.putEval(&e)
+}
+
+// blockedEval makes the evaluation in which the rest of a job waits for room.
+func (tx *txn) blockedEval(job *api.Job, e *evaluation) (id string) {
+	blocked := newEval(job, byQueued, "blocked")
+	blocked.PreviousEval, blocked.StatusDescription = e.ID, "created to place remaining allocations"
+	blocked.JobModifyIndex, blocked.SnapshotIndex = val(job.JobModifyIndex), e.SnapshotIndex
+	blocked.FailedTGAllocs, blocked.ClassEligibility = e.FailedTGAllocs, map[string]bool{computedClass: false}
+	for _, f := range e.FailedTGAllocs {
+		blocked.ClassEligibility[computedClass] = blocked.ClassEligibility[computedClass] || f.NodesExhausted > 0
+	}
+	tx.putEval(blocked)
+	return blocked.ID
 }

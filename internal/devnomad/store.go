@@ -56,7 +56,7 @@ func newStore(now func() time.Time) *store {
 func (s *store) write(kind string, fn func(*txn) error) (uint64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	tx := &txn{store: s, kind: kind, index: s.index + 1, now: s.now(), dirty: map[string]bool{}}
+	tx := &txn{store: s, kind: kind, index: s.index + 1, now: s.now(), dirty: map[string]bool{}, delta: map[string]usage{}}
 	if err := fn(tx); err != nil {
 		return s.index, err
 	}

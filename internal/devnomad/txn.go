@@ -16,7 +16,8 @@ type txn struct {
 	now     time.Time
 	wrote   bool
 	emitted []event
-	dirty   map[string]bool // jobs whose status may have changed
+	dirty   map[string]bool  // jobs whose status may have changed
+	delta   map[string]usage // node → what this plan takes and frees there beside what is stored
 }
 
 func (tx *txn) touch(table string) {
@@ -126,6 +127,9 @@ func (tx *txn) putAlloc(a *api.Allocation) {
 	tx.countInDeployment(a, before)
 	tx.tell(a, before)
 	tx.setAlloc(a)
+	if before != nil && clientTerminal(a) && !clientTerminal(before) {
+		tx.unblock() // there is room on its node
+	}
 	tx.dirty[a.JobID] = true
 	tx.touch("allocs")
 	tx.emit("Allocation", a.ID, []string{a.JobID, a.DeploymentID}, func() any { return allocDoc(a, false) })

@@ -118,14 +118,25 @@ type evaluation struct {
 	PreviousEval      string     `json:",omitempty"`
 	BlockedEval       string     `json:",omitempty"`
 
-	FailedTGAllocs    map[string]*api.AllocationMetric `json:",omitempty"`
-	QueuedAllocations map[string]int                   `json:",omitempty"`
+	FailedTGAllocs    map[string]*failedPlace `json:",omitempty"`
+	QueuedAllocations map[string]int          `json:",omitempty"`
+	ClassEligibility  map[string]bool         `json:",omitempty"`
 
 	SnapshotIndex uint64 `json:",omitempty"`
 	CreateIndex   uint64
 	ModifyIndex   uint64
 	CreateTime    int64
 	ModifyTime    int64
+
+	due bool // blocked, but there may be room now
+}
+
+// queue says what an evaluation waits for: "pending" for the scheduler, "blocked" for room; else it is its status.
+func (e *evaluation) queue() string {
+	if e.due {
+		return "pending"
+	}
+	return e.Status
 }
 
 // Reasons why evaluations are made.

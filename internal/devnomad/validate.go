@@ -15,7 +15,7 @@ import (
 func prepare(job *api.Job, namespace string) {
 	job.Stable, job.Status, job.StatusDescription, job.Stop = new(false), new(""), new(""), new(false)
 	job.Version, job.CreateIndex, job.ModifyIndex, job.JobModifyIndex, job.SubmitTime = nil, nil, nil, nil, nil
-	if namespace != "" && val(job.Namespace) == "" {
+	if namespace != "" && (namespace != api.DefaultNamespace || val(job.Namespace) == "") {
 		job.Namespace = new(namespace)
 	}
 	job.Canonicalize()

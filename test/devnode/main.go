@@ -50,6 +50,7 @@ func runServer(ctx context.Context, args []string, log *slog.Logger) error {
 	flags.StringVar(&cfg.NodeName, "name", "server", "name of the server")
 	flags.StringVar(&cfg.Token, "token", "", "deny requests without this token")
 	flags.StringVar(&cfg.ConsulAddr, "consul", "", "host:port of Consul, for its own nodes")
+	taskFlags(flags, &cfg.Limits, &cfg.DockerPull)
 	flags.IntVar(&cfg.Clients, "clients", -1, "how many nodes run in this process; -1 for none")
 	flags.DurationVar(&cfg.HeartbeatTTL, "heartbeat", 0,
 		"how often nodes must be heard of (default 10s); they are down after two to three times that")
@@ -74,6 +75,7 @@ func runClient(ctx context.Context, args []string, log *slog.Logger) error {
 	flags.StringVar(&cfg.HTTPAddr, "http", "", "host:port of the node's own HTTP API (default a free port on its address)")
 	flags.StringVar(&cfg.ConsulAddr, "consul", "", "host:port of the node's Consul agent")
 	flags.StringVar(&cfg.DataDir, "data", "", "folder for tasks and their logs")
+	taskFlags(flags, &cfg.Limits, &cfg.DockerPull)
 	flags.StringVar(&cfg.Datacenter, "dc", "dc1", "datacenter")
 	flags.StringVar(&cfg.NodeClass, "class", "", "node class")
 	flags.DurationVar(&cfg.HeartbeatTTL, "heartbeat", 0, "as the server has it (default 10s)")
@@ -84,6 +86,12 @@ func runClient(ctx context.Context, args []string, log *slog.Logger) error {
 		return errors.New("give the node a name with --name")
 	}
 	return devnomad.RunNode(ctx, cfg)
+}
+
+// taskFlags are those of whatever runs tasks.
+func taskFlags(flags *flag.FlagSet, limits, pull *bool) {
+	flags.BoolVar(limits, "limits", os.Geteuid() == 0, "hold raw_exec tasks to their resources by control groups; takes root")
+	flags.BoolVar(pull, "docker-pull", false, "let docker tasks pull images that are missing on this machine")
 }
 
 func parse(flags *flag.FlagSet, args []string, dataDir *string) error {

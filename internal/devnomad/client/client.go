@@ -36,7 +36,7 @@ type Config struct {
 	Attributes map[string]string // for ${attr.…}, added to the few that the client knows
 	Meta       map[string]string // for ${meta.…}
 
-	// Limits puts each task into a control group (version 2) of its own, which holds it to its memory, shares the CPU by
+	// Limits puts each task into a control group of its own (version 2, or 1 where the system keeps the controllers there), which holds it to its memory, shares the CPU by
 	// its cpu value, and ends with everything in it. It wants root; what the system does not give is told in the log and
 	// done without. Off by default: Nomad's raw_exec has no limits either before 1.8.
 	Limits bool
@@ -176,21 +176,20 @@ func (c *Client) Signal(allocID, task, sig string) error {
 // it; it is closed at the end of Close.
 func (c *Client) Updates() <-chan Update { return c.updates.out }
 
-// Remove forgets an allocation that has ended and deletes its folder.
+// Remove forgets an allocation that has ended, be it with an earlier client, and deletes its folder.
 func (c *Client) Remove(allocID string) error {
-	a, err := c.alloc(allocID)
-	if err != nil {
-		return fmt.Errorf("remove: %w", err)
+	root, err := c.Folder(allocID)
+	if a, unknown := c.alloc(allocID); unknown == nil {
+		if !c.Ended(a.id) {
+			return fmt.Errorf("remove allocation %s: it still runs; stop it first", allocID)
+		}
+		c.mu.Lock()
+		delete(c.allocs, allocID)
+		c.mu.Unlock()
+	} else if err != nil || !c.ownsDead(allocID) {
+		return fmt.Errorf("remove: %w", unknown)
 	}
-	select {
-	case <-a.done:
-	default:
-		return fmt.Errorf("remove allocation %s: it still runs; stop it first", allocID)
-	}
-	c.mu.Lock()
-	delete(c.allocs, allocID)
-	c.mu.Unlock()
-	return errors.Join(c.store.remove(a), a.dir.remove())
+	return errors.Join(c.store.remove(allocID), allocDir{root}.remove())
 }
 
 // Close stops every allocation and returns when all are gone. When ctx ends first, what still runs is killed at once.
@@ -218,6 +217,20 @@ func (c *Client) Close(ctx context.Context) error {
 	c.forceBy()
 	c.cgroups.close()
 	return errors.Join(c.loops.Wait(), c.store.close())
+}
+
+// Ended reports whether an allocation that this client has run is over.
+func (c *Client) Ended(allocID string) bool {
+	a, err := c.alloc(allocID)
+	if err != nil {
+		return false
+	}
+	select {
+	case <-a.done:
+		return true
+	default:
+		return false
+	}
 }
 
 func (c *Client) all() []*alloc {

@@ -88,31 +88,28 @@ func newestLog(dir allocDir, task, typ string) (string, error) {
 	return paths[len(paths)-1], nil
 }
 
-// LogPath returns the file that a task writes now; typ is "stdout" or "stderr".
-func (c *Client) LogPath(allocID, task, typ string) (string, error) {
-	paths, err := c.LogFiles(allocID, task, typ)
+// Folder returns the folder of an allocation, which an earlier client on the data folder may have made.
+func (c *Client) Folder(allocID string) (string, error) {
+	dir, err := newAllocDir(c.cfg.DataDir, allocID)
 	if err != nil {
 		return "", err
 	}
-	if len(paths) == 0 {
-		return "", fmt.Errorf("find the %s log of task %q: %w: it has not started yet", typ, task, fs.ErrNotExist)
+	if _, err := os.Stat(dir.root); err != nil {
+		return "", fmt.Errorf("find allocation %s: %w", allocID, ErrUnknownAlloc)
 	}
-	return paths[len(paths)-1], nil
+	return dir.root, nil
 }
 
-// LogFiles returns every log file that is left of a task, oldest first.
+// LogFiles returns every log file that is left of a task, oldest first; typ is "stdout" or "stderr".
 func (c *Client) LogFiles(allocID, task, typ string) ([]string, error) {
 	if typ != "stdout" && typ != "stderr" {
 		return nil, fmt.Errorf("find the log of task %q: type is %q, not stdout or stderr", task, typ)
 	}
-	a, err := c.alloc(allocID)
+	root, err := c.Folder(allocID)
 	if err != nil {
 		return nil, fmt.Errorf("find the log: %w", err)
 	}
-	if a.tasks[task] == nil {
-		return nil, fmt.Errorf("find the log: allocation %s has no task %q", allocID, task)
-	}
-	paths, err := listLogs(a.dir, task, typ)
+	paths, err := listLogs(allocDir{root}, task, typ)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -158,12 +158,7 @@ func (c *child) start(limits *api.Resources) error {
 	if err := c.cgroup.make(limits); err != nil {
 		return err
 	}
-	joined, err := c.cgroup.join(c.cmd)
-	if err != nil {
-		return err
-	}
-	defer joined()
-	if err := proc.Start(c.cmd); err != nil {
+	if err := c.cgroup.start(c.cmd); err != nil {
 		c.cgroup.end()
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"sync"
 	"time"
@@ -141,15 +142,15 @@ func (s *store) load(id string) (record, error) {
 }
 
 // remove forgets an allocation that changes no more.
-func (s *store) remove(a *alloc) error {
+func (s *store) remove(id string) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	s.mu.Lock()
-	delete(s.dirty, a)
+	maps.DeleteFunc(s.dirty, func(a *alloc, _ bool) bool { return a.id == id })
 	s.mu.Unlock()
-	err := s.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(allocBucket).Delete([]byte(a.id)) })
+	err := s.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(allocBucket).Delete([]byte(id)) })
 	if err != nil {
-		return fmt.Errorf("remove the state of allocation %s: %w", a.id, err)
+		return fmt.Errorf("remove the state of allocation %s: %w", id, err)
 	}
 	return nil
 }

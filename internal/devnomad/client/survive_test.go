@@ -260,7 +260,7 @@ func TestTakenOverTaskIsKilledWithAllThatItHasStarted(t *testing.T) {
 	task(spec).KillTimeout = new(200 * time.Millisecond)
 	task(spec).Env["LIMITS"] = "yes"
 	dir, _ := killed(t, "", spec, runs)
-	cgroup := cgroupOf(t, leftover(t, dir).PID)
+	groups := controls(t, leftover(t, dir).PID)
 	h := newHarnessAt(t, dir, "", limited)
 	h.restore(spec)
 	var child int
@@ -271,8 +271,10 @@ func TestTakenOverTaskIsKilledWithAllThatItHasStarted(t *testing.T) {
 		t.Errorf("stopped: %s", describe(u))
 	}
 	h.eventually("the child is gone", func() bool { return gone(child) })
-	if _, err := os.Stat(cgroup); cgroup != "" && !os.IsNotExist(err) {
-		t.Errorf("its control group is still there: %v", err)
+	for _, dir := range groups {
+		if _, err := os.Stat(dir); !os.IsNotExist(err) {
+			t.Errorf("its control group is still there: %v", err)
+		}
 	}
 }
 
@@ -386,22 +388,30 @@ func processesOf(spec *api.Allocation) (found []string) {
 
 func limited(cfg *client.Config) { cfg.Limits = true }
 
-// cgroupOf returns the folder of a process's control group (version 2), "" if that is the root.
-func cgroupOf(t *testing.T, pid int) string {
+// controls returns the folders of a process's control groups that a client has made.
+func controls(t *testing.T, pid int) []string {
 	t.Helper()
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
+	own, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for line := range strings.Lines(string(data)) {
-		if path, found := strings.CutPrefix(strings.TrimSpace(line), "0::/"); found && path != "" {
-			for _, root := range []string{"/sys/fs/cgroup/", "/sys/fs/cgroup/unified/"} {
-				if _, err := os.Stat(root + path); err == nil {
-					return root + path
-				}
+	var dirs []string
+	for line := range strings.Lines(string(own)) {
+		columns := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if !strings.HasPrefix(columns[2], "/weir-") {
+			continue
+		}
+		roots := []string{columns[1]} // version 1
+		if columns[1] == "" {
+			roots = []string{"", "unified"}
+		}
+		for _, root := range roots {
+			dir := filepath.Join("/sys/fs/cgroup", root, columns[2])
+			if procs, err := os.ReadFile(dir + "/cgroup.procs"); err == nil && slices.Contains(strings.Fields(string(procs)), strconv.Itoa(pid)) {
+				dirs = append(dirs, dir)
+				break
 			}
-			t.Fatalf("the control group %q is not to be found", path)
 		}
 	}
-	return ""
+	return dirs
 }

@@ -53,11 +53,11 @@ func TestTaskRunsWithItsEnvironmentAndStops(t *testing.T) {
 }
 
 func (h *harness) logLines(id, typ string) []string {
-	path, err := h.LogPath(id, "server", typ)
-	if err != nil {
+	files, err := h.LogFiles(id, "server", typ)
+	if err != nil || len(files) == 0 {
 		return nil
 	}
-	data, err := os.ReadFile(path)
+	data, err := os.ReadFile(files[len(files)-1])
 	if err != nil {
 		h.t.Fatal(err)
 	}
