@@ -30,7 +30,8 @@ type Hook struct {
 // DefaultHookTimeout is how long a hook may take.
 const DefaultHookTimeout = Duration(time.Minute)
 
-func (h Hook) check() error {
+// Check returns an error that names the first thing that is wrong.
+func (h Hook) Check() error {
 	switch {
 	case h.Name == "":
 		return fmt.Errorf("hook: want a name")

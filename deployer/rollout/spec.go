@@ -124,7 +124,7 @@ func (s Spec) Check() error {
 func (s Spec) checkHooks() error {
 	seen := map[string]bool{}
 	for _, h := range s.Hooks {
-		if err := h.check(); err != nil {
+		if err := h.Check(); err != nil {
 			return err
 		}
 		key := string(h.On) + "/" + h.Name
