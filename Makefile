@@ -59,9 +59,18 @@ unit: parts ## Run the tests of the packages, with the race detector where there
 	go test $(RACE) -timeout 5m $(UNIT)
 	go test $(RACE) -timeout 8m -p 1 $(LIVE)
 
+# The clients of the Open Inference Protocol, from PyPI, that test/v2client drives. Without them it is skipped, but in CI.
+.PHONY: v2client
+v2client: $(CACHE)/v2client/requirements.txt ## Install the V2 clients of test/v2client from PyPI; takes python3
+
+$(CACHE)/v2client/requirements.txt: test/v2client/requirements.txt
+	python3 -m venv --clear $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
+	cp $< $@
+
 .PHONY: contract
-contract: parts ## Run the contract suite on the embedded agent, or on the Nomad at NOMAD_ADDR
-	go test -count 1 -timeout 8m ./test/contract/...
+contract: parts ## Run the contract suite on the embedded agent, or on the Nomad at NOMAD_ADDR or from CONTRACT_NOMAD
+	go test -count 1 -timeout 15m ./test/contract/...
 
 .PHONY: e2e
 e2e: parts ## Run rollouts under load through real nginx, Consul and consul-template
@@ -76,7 +85,13 @@ multihost-not-run:
 	@echo "*** test/multihost was NOT RUN: it takes root. Run: sudo -E make multihost ***" >&2
 
 .PHONY: bench
-bench: ## Run the benchmarks
+bench: build ## Measure Weir beside its peers and write bench/README.md; needs python3, wrk and, once, PyPI
+	CGO_ENABLED=0 go build -trimpath -o bin/bench ./bench
+	cd bench/leaves && CGO_ENABLED=0 go build -trimpath -o ../../bin/bench-leaves .
+	bin/bench
+
+.PHONY: bench-go
+bench-go: ## Run the benchmarks of the Go packages
 	go test -run '^$$' -bench . -benchmem $(UNIT)
 
 .PHONY: fuzz

@@ -10,9 +10,12 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/weirhq/weir/service/config"
+	"github.com/weirhq/weir/service/inspect"
 	"github.com/weirhq/weir/service/server"
+	"github.com/weirhq/weir/service/telemetry"
 )
 
 // Exit codes: 0 after a clean stop, 1 if the model or the server fails, 2 for wrong settings.
@@ -22,10 +25,17 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:]))
 }
 
-// healthcheckArg as the first argument asks a running server with the same settings for its health, and ends.
-const healthcheckArg = "healthcheck"
+// What the first argument can ask for in place of a server: the health of a running one with the same settings, or what
+// is in a model file.
+const (
+	healthcheckArg = "healthcheck"
+	inspectArg     = "inspect"
+)
 
 func run(ctx context.Context, args []string) int {
+	if len(args) > 0 && args[0] == inspectArg {
+		return inspect.Run(args[1:], os.Stdout, os.Stderr)
+	}
 	check := len(args) > 0 && args[0] == healthcheckArg
 	if check {
 		args = args[1:]
@@ -40,14 +50,33 @@ func run(ctx context.Context, args []string) int {
 	if check {
 		return healthcheck(ctx, cfg.ListenAddr)
 	}
-	s, err := server.New(ctx, server.Options{Config: cfg, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	tracing, err := telemetry.Start(ctx, os.Getenv, log, cfg.ModelName, cfg.ModelRelease)
 	if err != nil {
-		return fail(err, 1)
+		return fail(err, 2)
 	}
-	if err := s.Run(ctx); err != nil {
+	if err := serve(ctx, server.Options{Config: cfg, Logger: log, Tracing: tracing}); err != nil {
 		return fail(err, 1)
 	}
 	return 0
+}
+
+// serve runs the server until ctx ends, and then sends the last traces.
+func serve(ctx context.Context, opts server.Options) error {
+	s, err := server.New(ctx, opts)
+	if err != nil {
+		return err
+	}
+	err = s.Run(ctx)
+	if opts.Tracing == nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if e := opts.Tracing.Stop(ctx); e != nil {
+		opts.Logger.Warn("traces are lost", "err", e)
+	}
+	return err
 }
 
 func fail(err error, code int) int {

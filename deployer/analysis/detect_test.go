@@ -132,7 +132,7 @@ var faults = []fault{
 	{"three times slower", func(_ *rand.Rand, a *answer) { a.latency *= 3 }},
 	{"one in ten takes a second", func(r *rand.Rand, a *answer) {
 		if r.Float64() < 0.1 {
-			a.latency += 1
+			a.latency++
 		}
 	}},
 	{"one class for everything", func(_ *rand.Rand, a *answer) { a.class = "dog" }},
@@ -147,12 +147,14 @@ var faults = []fault{
 	}},
 }
 
-// detect plays the fault at 30 requests/s and 10 %, judged every second by the whole default analysis.
+// detect plays the fault at 30 requests/s and 10 %, judged every second by the default analysis, scores included.
 func (f fault) detect(n int, seed uint64) finding {
+	spec := Default()
+	spec.DryRun = nil
 	s := shape{"steady", 600, shapes[0].at, common}
 	out := finding{rule: f.name}
 	for i := range n {
-		v, took := s.step(rand.New(rand.NewPCG(seed, uint64(i))), Default(), 0.1, f.what)
+		v, took := s.step(rand.New(rand.NewPCG(seed, uint64(i))), spec, 0.1, f.what)
 		if v.Outcome == "fail" {
 			out.times = append(out.times, took.Seconds())
 		}

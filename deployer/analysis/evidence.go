@@ -16,8 +16,8 @@ type Evidence struct {
 	Share  float64   `json:"share"` // of the requests that should go to the canary: weight / 100
 	Canary Side      `json:"canary"`
 	Stable Side      `json:"stable"`
-	// Attempts is what the ingresses tried, where they count it: also what was tried again elsewhere, which no client and
-	// no instance sees. Code 0 is an attempt without an answer.
+	// Attempts is what the ingresses tried, where they count it: also what was tried again elsewhere, which no client
+	// and no instance sees. Code 0 is an attempt without an answer.
 	Attempts *Attempts `json:"attempts,omitempty"`
 	// Before is stable's counts in the last step in which it had traffic. At 100 % there is nothing else to hold the
 	// canary against.

@@ -10,7 +10,9 @@ import (
 // expectation is the mean of an e-value over all outcomes of n requests, by enumeration: each goes to the canary with
 // probability share, and has the event with the rate of its side.
 func expectation(n int, share, canaryRate, stableRate float64, e func(canary, stable Tally) float64) float64 {
-	p := []float64{share * canaryRate, share * (1 - canaryRate), (1 - share) * stableRate, (1 - share) * (1 - stableRate)}
+	p := []float64{
+		share * canaryRate, share * (1 - canaryRate), (1 - share) * stableRate, (1 - share) * (1 - stableRate),
+	}
 	sum := 0.0
 	for a := 0; a <= n; a++ {
 		for b := 0; a+b <= n; b++ {
@@ -20,7 +22,8 @@ func expectation(n int, share, canaryRate, stableRate float64, e func(canary, st
 				for i, ki := range k {
 					logP += xlog(float64(ki), p[i]) - logGamma(float64(ki+1))
 				}
-				sum += math.Exp(logP + e(Tally{N: float64(a + b), K: float64(a)}, Tally{N: float64(c + k[3]), K: float64(c)}))
+				canary, stable := Tally{N: float64(a + b), K: float64(a)}, Tally{N: float64(c + k[3]), K: float64(c)}
+				sum += math.Exp(logP + e(canary, stable))
 			}
 		}
 	}
@@ -90,6 +93,24 @@ func TestExcessMoves(t *testing.T) {
 		s.K++
 		if down := x.LogE(c, s); down > base {
 			t.Errorf("one more event on stable: from %g to %g", base, down)
+		}
+	})
+}
+
+// TestExcessShrinksWithShare: taking the share too high can only make an e-value smaller.
+func TestExcessShrinksWithShare(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		x := Excess{
+			Share: rapid.Float64Range(0.01, 0.98).Draw(t, "share"), Ratio: rapid.Float64Range(1, 3).Draw(t, "ratio"),
+			Margin: rapid.Float64Range(0, 0.9).Draw(t, "margin"),
+		}
+		n, m := rapid.IntRange(0, 1e5).Draw(t, "n"), rapid.IntRange(0, 1e5).Draw(t, "m")
+		c := Tally{N: float64(n), K: float64(rapid.IntRange(0, n).Draw(t, "k"))}
+		s := Tally{N: float64(m), K: float64(rapid.IntRange(0, m).Draw(t, "l"))}
+		small := x.LogE(c, s)
+		x.Share = rapid.Float64Range(x.Share, 0.99).Draw(t, "larger share")
+		if large := x.LogE(c, s); large > small+1e-9*(1+math.Abs(small)) {
+			t.Errorf("a larger share makes %g of %g", large, small)
 		}
 	})
 }

@@ -23,7 +23,10 @@ func TestToleranceCompare(t *testing.T) {
 		{"a missing member", `{"a":1}`, `{}`, ".a", true},
 		{"null for a missing member is the same", `{"a":null}`, `{}`, "same", false},
 		{"more members don't matter", `{"a":1}`, `{"a":1,"b":2}`, "same", false},
-		{"no JSON", `[1]`, `<html>`, "given output: read JSON: invalid character '<' looking for beginning of value", true},
+		{
+			"no JSON", `[1]`, `<html>`,
+			"given output: read JSON: invalid character '<' looking for beginning of value", true,
+		},
 		{"more than one document", `[1]`, `[1] [2]`, "given output: read JSON: there is more after the document", true},
 		{"beyond float64", `[1e400]`, `[1e401]`, "[0]", true},
 	} {

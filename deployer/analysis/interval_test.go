@@ -85,7 +85,8 @@ func TestRateIntervalCovers(t *testing.T) {
 			return false
 		})
 		if got > atMost(runs, alpha) {
-			t.Errorf("rate %g: %d of %d runs leave the interval at some look, want at most %d", p, got, runs, atMost(runs, alpha))
+			t.Errorf("rate %g: %d of %d runs leave the interval at some look, want at most %d",
+				p, got, runs, atMost(runs, alpha))
 		}
 	}
 }

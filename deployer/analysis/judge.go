@@ -167,9 +167,9 @@ func (j judge) rateAlone(tolerated Rate, c Tally, words string) Result {
 	return j.limited(c, tolerated.Max, above(tolerated.Max, c), words, "the limit")
 }
 
-// rateSince judges the canary, where it gets all requests and has no limit, by twice what stable's rate at most was in the
-// last step that had both. Traffic may have changed since, so this can tell a broken release from a working one, not a
-// slightly worse one.
+// rateSince judges the canary, where it gets all requests and has no limit, by twice what stable's rate at most was in
+// the last step that had both. Traffic may have changed since, so this can tell a broken release from a working one,
+// not a slightly worse one.
 func (j judge) rateSince(tolerated Rate, c, before Tally, words string) Result {
 	limit := math.Min(2*(RateInterval(before, j.alpha/2).High+tolerated.Margin), almostAll)
 	logE := above(limit, c) - math.Ln2 // the interval has spent half of alpha

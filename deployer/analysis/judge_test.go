@@ -18,8 +18,11 @@ func side(release string, n, errs uint64) Side {
 	return Side{
 		Release: release, Listed: 2, Answered: 2,
 		Counts: Counts{
-			Codes:   map[int]uint64{200: n - errs, 500: errs},
-			Latency: Histogram{Edges: []float64{0.01, 0.025, 0.05, 0.1, 0.25}, Counts: []uint64{n / 10, n - n/10 - n/50, n / 50, 0, 0, 0}},
+			Codes: map[int]uint64{200: n - errs, 500: errs},
+			Latency: Histogram{
+				Edges:  []float64{0.01, 0.025, 0.05, 0.1, 0.25},
+				Counts: []uint64{n / 10, n - n/10 - n/50, n / 50, 0, 0, 0},
+			},
 			Classes: map[string]uint64{"cat": n / 2, "dog": n - n/2},
 			Scores:  Histogram{Edges: []float64{0.25, 0.5, 0.75}, Counts: []uint64{n / 4, n / 4, n / 4, n - 3*(n/4)}},
 		},
@@ -34,9 +37,10 @@ func healthy() Evidence {
 	}
 }
 
-// everything is a spec with all metrics.
+// everything is a spec in which all metrics decide.
 func everything() Spec {
 	s := Default()
+	s.DryRun = nil
 	golden, shadow, limit := DefaultGolden, DefaultShadow, 0.5
 	s.Golden, s.Shadow = &golden, &shadow
 	s.Queries = []Query{{Name: "saturation", PromQL: "x", Max: &limit, InARow: 3, MinSeen: 2}}
@@ -64,11 +68,15 @@ func TestJudge(t *testing.T) {
 		{"a few errors more are chance", func(_ *Spec, ev *Evidence) {
 			ev.Canary = side("new", 1000, 4)
 		}, rollout.Pass, "requests", ""},
-		{"errors", func(_ *Spec, ev *Evidence) { ev.Canary = side("new", 1000, 50) }, rollout.Fail, "errors", "50 of the canary's 1000"},
+		{"errors", func(_ *Spec, ev *Evidence) {
+			ev.Canary = side("new", 1000, 50)
+		}, rollout.Fail, "errors", "50 of the canary's 1000"},
 		{"nothing but errors, few requests", func(_ *Spec, ev *Evidence) {
 			ev.Canary, ev.Stable = side("new", 6, 6), side("old", 54, 0)
 		}, rollout.Fail, "errors", "6 of the canary's 6 requests failed"},
-		{"refused requests", func(_ *Spec, ev *Evidence) { ev.Canary.Codes[422] = 100 }, rollout.Fail, "rejections", "refused"},
+		{"refused requests", func(_ *Spec, ev *Evidence) {
+			ev.Canary.Codes[422] = 100
+		}, rollout.Fail, "rejections", "refused"},
 		{"attempts that other instances made good", func(s *Spec, ev *Evidence) {
 			s.Attempts = &DefaultAttempts
 			ev.Attempts = &Attempts{Canary: map[int]uint64{200: 950, 0: 50}, Stable: map[int]uint64{200: 9000}}
@@ -77,7 +85,9 @@ func TestJudge(t *testing.T) {
 			s.Attempts = &DefaultAttempts
 			ev.Attempts = &Attempts{Canary: map[int]uint64{200: 950}, Stable: map[int]uint64{200: 9000, 502: 2}}
 		}, rollout.Pass, "requests", ""},
-		{"attempts that nobody counts", func(s *Spec, _ *Evidence) { s.Attempts = &DefaultAttempts }, rollout.Pass, "", ""},
+		{"attempts that nobody counts", func(s *Spec, _ *Evidence) {
+			s.Attempts = &DefaultAttempts
+		}, rollout.Pass, "", ""},
 		{"all traffic on the canary, attempts above the limit", func(s *Spec, ev *Evidence) {
 			ev.Share, s.Attempts = 1, &Rate{Ratio: 1, Max: 0.01}
 			ev.Attempts = &Attempts{Canary: map[int]uint64{200: 950, 502: 50}}
@@ -114,12 +124,18 @@ func TestJudge(t *testing.T) {
 		{"golden set out of reach", func(_ *Spec, ev *Evidence) {
 			ev.Golden = &GoldenReport{Cases: 4, Down: "post: refused"}
 		}, rollout.SourceDown, "golden", "refused"},
-		{"golden set not replayed", func(_ *Spec, ev *Evidence) { ev.Golden = nil }, rollout.Inconclusive, "golden", ""},
-		{"golden set empty", func(_ *Spec, ev *Evidence) { ev.Golden = &GoldenReport{} }, rollout.Inconclusive, "golden", ""},
+		{"golden set not replayed", func(_ *Spec, ev *Evidence) {
+			ev.Golden = nil
+		}, rollout.Inconclusive, "golden", ""},
+		{"golden set empty", func(_ *Spec, ev *Evidence) {
+			ev.Golden = &GoldenReport{}
+		}, rollout.Inconclusive, "golden", ""},
 		{"shadow pairs differ", func(_ *Spec, ev *Evidence) {
 			ev.Pairs = &Pairs{Pairs: 300, Disagree: 30, Worst: &Mismatch{Case: "id7", Want: "1", Got: "2"}}
 		}, rollout.Fail, "shadow", "request id7"},
-		{"few shadow pairs", func(_ *Spec, ev *Evidence) { ev.Pairs = &Pairs{Pairs: 3} }, rollout.Inconclusive, "shadow", "at least 50"},
+		{"few shadow pairs", func(_ *Spec, ev *Evidence) {
+			ev.Pairs = &Pairs{Pairs: 3}
+		}, rollout.Inconclusive, "shadow", "at least 50"},
 		{"no shadow pairs", func(_ *Spec, ev *Evidence) { ev.Pairs = nil }, rollout.Inconclusive, "shadow", ""},
 		{"query beyond its limit", func(_ *Spec, ev *Evidence) {
 			ev.Queries["saturation"] = Reading{Value: 0.9, Seen: 5, Beyond: 3}
@@ -127,7 +143,9 @@ func TestJudge(t *testing.T) {
 		{"query beyond its limit, not for long", func(_ *Spec, ev *Evidence) {
 			ev.Queries["saturation"] = Reading{Value: 0.9, Seen: 5, Beyond: 2}
 		}, rollout.Inconclusive, "saturation", "2 of 3"},
-		{"query without data", func(_ *Spec, ev *Evidence) { ev.Queries = nil }, rollout.Inconclusive, "saturation", "want at least 2"},
+		{"query without data", func(_ *Spec, ev *Evidence) {
+			ev.Queries = nil
+		}, rollout.Inconclusive, "saturation", "want at least 2"},
 		{"query can't be asked", func(_ *Spec, ev *Evidence) {
 			ev.Queries["saturation"] = Reading{Seen: 5, Down: "no route"}
 		}, rollout.SourceDown, "saturation", "no route"},
@@ -141,7 +159,9 @@ func TestJudge(t *testing.T) {
 			s.MinRequests = 0
 			ev.Canary, ev.Stable = side("new", 0, 0), side("old", 0, 0)
 		}, rollout.Inconclusive, "requests", "0 requests"},
-		{"nothing to compare with", func(_ *Spec, ev *Evidence) { ev.Stable = side("old", 0, 0) }, rollout.Inconclusive, "", ""},
+		{"nothing to compare with", func(_ *Spec, ev *Evidence) {
+			ev.Stable = side("old", 0, 0)
+		}, rollout.Inconclusive, "", ""},
 		{"canary can't be read", func(_ *Spec, ev *Evidence) {
 			ev.Canary.Answered, ev.Canary.Trouble = 1, "instance 1: refused"
 		}, rollout.SourceDown, "requests", "1 of the 2 instances of the canary"},
@@ -190,8 +210,12 @@ func TestJudge(t *testing.T) {
 			ev.Share = 0
 			ev.Canary = side("new", 0, 0)
 		}, rollout.Pass, "requests", ""},
-		{"the canary hides its classes", func(_ *Spec, ev *Evidence) { ev.Canary.Classes = nil }, rollout.Inconclusive, "classes", ""},
-		{"a kind that stable does not have", func(_ *Spec, ev *Evidence) { ev.Stable.Classes = nil }, rollout.Pass, "requests", ""},
+		{"the canary hides its classes", func(_ *Spec, ev *Evidence) {
+			ev.Canary.Classes = nil
+		}, rollout.Inconclusive, "classes", ""},
+		{"a kind that stable does not have", func(_ *Spec, ev *Evidence) {
+			ev.Stable.Classes = nil
+		}, rollout.Pass, "requests", ""},
 		{"another kind of score", func(_ *Spec, ev *Evidence) {
 			ev.Canary.ScoreKind, ev.Stable.ScoreKind = "probability", "decision"
 		}, rollout.Inconclusive, "scores", "a probability on the canary and a decision on stable"},
@@ -242,7 +266,7 @@ func TestResultHasItsNumbers(t *testing.T) {
 		if r.Metric != MetricErrors {
 			continue
 		}
-		if r.N != 1000 || r.NStable != 9000 || math.Abs(r.Effect-0.049) > 1e-9 || r.Alpha != 0.0025 || r.P > 1e-6 ||
+		if r.N != 1000 || r.NStable != 9000 || math.Abs(r.Effect-0.049) > 1e-9 || r.Alpha != 0.05/16 || r.P > 1e-6 ||
 			math.Abs(r.P-math.Exp(-r.LogE)) > 1e-12 || r.Interval == nil || r.Interval.Low <= 0.01 {
 			t.Errorf("%+v", r)
 		}

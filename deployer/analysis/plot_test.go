@@ -2,6 +2,7 @@ package analysis
 
 import (
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"html"
 	"io"
@@ -64,8 +65,8 @@ func (p plot) py(v float64) float64 { return p.ys.place(v, plotHeight-foot, plot
 // svg draws the chart.
 func (p plot) svg() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">`+"\n",
-		plotWidth, plotHeight)
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" %s>`+"\n",
+		plotWidth, plotHeight, `font-family="sans-serif" font-size="12"`)
 	fmt.Fprintf(&b, `<rect width="%d" height="%d" fill="white"/>`+"\n", plotWidth, plotHeight)
 	text(&b, plotLeft, 22, "start", "bold", p.title)
 	p.axes(&b)
@@ -159,7 +160,7 @@ func (p plot) drawBars(b *strings.Builder) {
 }
 
 func TestPlotIsWellFormed(t *testing.T) {
-	scale := axis{from: 1, to: 100, log: true, ticks: []float64{1, 10}, format: func(v float64) string { return fmt.Sprint(v) }}
+	scale := axis{from: 1, to: 100, log: true, ticks: []float64{1, 10}, format: plain}
 	p := plot{
 		title: "a < b & c", xs: scale, ys: scale, rule: 10, ruleName: "here",
 		lines: []line{{name: "one", color: colors[0], at: [][2]float64{{1, 2}, {2, math.Inf(1)}, {50, 1000}}}},
@@ -170,7 +171,7 @@ func TestPlotIsWellFormed(t *testing.T) {
 		d := xml.NewDecoder(strings.NewReader(svg))
 		for {
 			_, err := d.Token()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {

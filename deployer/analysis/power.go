@@ -102,7 +102,7 @@ func unlucky(n, rate float64) float64 {
 
 // Foresee says in words what a step can find: for `plan`, before anything is changed.
 func (s Spec) Foresee(t Traffic, steps int, bake time.Duration) []string {
-	at := fmt.Sprintf("at %.3g requests/s and %.3g %%", t.RPS, 100*t.Share)
+	at := fmt.Sprintf("at %.4g requests/s and %.3g %%", t.RPS, 100*t.Share)
 	if t.Share >= 1 {
 		return []string{at + ": nothing to compare with; limits only"}
 	}

@@ -11,7 +11,9 @@ import (
 // TestDetectableErrors holds what is foreseen against what happens.
 func TestDetectableErrors(t *testing.T) {
 	s := Default()
-	for _, tr := range []Traffic{{RPS: 30, Share: 0.1}, {RPS: 30, Share: 0.5, Errors: 0.01}, {RPS: 300, Share: 0.1, Errors: 0.001}} {
+	for _, tr := range []Traffic{
+		{RPS: 30, Share: 0.1}, {RPS: 30, Share: 0.5, Errors: 0.01}, {RPS: 300, Share: 0.1, Errors: 0.001},
+	} {
 		const within = 30 * time.Second
 		rise, ok := s.DetectableErrors(tr, 4, within)
 		if !ok {
@@ -73,7 +75,7 @@ func TestForesee(t *testing.T) {
 		traffic Traffic
 		want    []string
 	}{
-		{Traffic{RPS: 30, Share: 0.1}, []string{"at 30 requests/s and 10 %: ", "points of error rate in 40s", "classes"}},
+		{Traffic{RPS: 30, Share: 0.1}, []string{"at 30 requests/s and 10 %: ", "points of error rate in 40s", "class"}},
 		{Traffic{RPS: 1, Share: 0.1}, []string{"take 8m20s, longer than the bake", "no rise of the error rate"}},
 		{Traffic{RPS: 1, Share: 1}, []string{"limits only"}},
 		{Traffic{RPS: 0, Share: 0.1}, []string{"no rise of the error rate"}},

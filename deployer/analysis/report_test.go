@@ -25,15 +25,7 @@ const (
 // TestReport plays the large simulation and writes its tables and plots into docs/. Without -update it only checks that
 // what it would write into is there: the small simulations are tests of their own.
 func TestReport(t *testing.T) {
-	doc, err := os.ReadFile(docFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, ok1 := strings.Cut(string(doc), docBegin)
-	_, after, ok2 := strings.Cut(rest, docEnd)
-	if !ok1 || !ok2 {
-		t.Fatalf("%s lacks %q … %q", docFile, docBegin, docEnd)
-	}
+	splice(t, "")
 	for _, name := range []string{"false-aborts.svg", "time-to-detect.svg", "paths.svg"} {
 		if _, err := os.Stat(filepath.Join(plotDir, name)); err != nil && !*update {
 			t.Errorf("%v; write it with `go test ./deployer/analysis -run TestReport -update`", err)
@@ -44,7 +36,22 @@ func TestReport(t *testing.T) {
 	}
 	text := reportFalseAborts(t) + reportErrors(t) + reportFaults(t)
 	writePaths(t)
-	write(t, docFile, before+docBegin+"\n\n"+text+docEnd+after)
+	write(t, docFile, splice(t, text))
+}
+
+// splice returns the document with a new report in it.
+func splice(t *testing.T, report string) string {
+	t.Helper()
+	doc, err := os.ReadFile(docFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok1 := strings.Cut(string(doc), docBegin)
+	_, after, ok2 := strings.Cut(rest, docEnd)
+	if !ok1 || !ok2 {
+		t.Fatalf("%s lacks %q … %q", docFile, docBegin, docEnd)
+	}
+	return before + docBegin + "\n\n" + report + docEnd + after
 }
 
 func write(t *testing.T, name, text string) {
@@ -87,7 +94,8 @@ func reportFalseAborts(t *testing.T) string {
 	}
 	wg.Wait()
 	var b strings.Builder
-	fmt.Fprintf(&b, "### False aborts\n\n%d rollouts of a release that is no different, steps of 10 %% and 50 %%, judged every second.\n\n", n)
+	fmt.Fprintf(&b, "### False aborts\n\n%d rollouts of a release that is no different, steps of 10 %% and 50 %%, "+
+		"judged every second.\n\n", n)
 	b.WriteString("| traffic | default tolerances | no tolerance at all | promised |\n|---|---|---|---|\n")
 	p := plot{
 		title: "False aborts, judged every second, no tolerance at all", x: "part of the rollouts taken back",
@@ -113,14 +121,14 @@ func reportErrors(t *testing.T) string {
 	rules := append([]rule{weirRule(), zTestRule()}, rivals()...)
 	steady, incidents := play(n, 300, hour/2, steadyBase, 0), play(n, 301, hour/2, incidentBase, 0)
 	var b strings.Builder
-	fmt.Fprintf(&b, "### Rules on the same streams, without a difference\n\n%d streams of half an hour, 30 requests/s, 10 %% to "+
-		"the canary. Steady: 0.1 %% of all requests fail. Incidents: for four minutes in every ten 2 %% fail, on both "+
-		"sides.\n\n| rule | steady: taken back | incidents: taken back |\n|---|---|---|\n", n)
+	fmt.Fprintf(&b, "### Rules on the same streams, without a difference\n\n%d streams of half an hour, 30 "+
+		"requests/s, 10 %% to the canary. Steady: 0.1 %% of all requests fail. Incidents: for four minutes in every "+
+		"ten 2 %% fail, on both sides.\n\n| rule | steady: taken back | incidents: taken back |\n|---|---|---|\n", n)
 	for _, r := range rules {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", r.name, asPart(r.on(steady).found), asPart(r.on(incidents).found))
 	}
-	fmt.Fprintf(&b, "\n### Time to find a worse canary\n\n%d streams for each rise of the canary's error rate above stable's "+
-		"0.1 %%, 30 requests/s, 10 %% to the canary. Median time until it is given up.\n\n", n)
+	fmt.Fprintf(&b, "\n### Time to find a worse canary\n\n%d streams for each rise of the canary's error rate above "+
+		"stable's 0.1 %%, 30 requests/s, 10 %% to the canary. Median time until it is given up.\n\n", n)
 	p := plot{
 		title: "Median time until a worse canary is given up (30 requests/s, 10 %)", x: "rise of the error rate",
 		y:  "time",
@@ -161,12 +169,13 @@ func reportErrors(t *testing.T) string {
 func reportFaults(t *testing.T) string {
 	const n = 200
 	var b strings.Builder
-	fmt.Fprintf(&b, "### Broken releases\n\n%d rollouts each, 30 requests/s, 10 %% to the canary, the default analysis, a bake of "+
-		"ten minutes. Time from the first request to the verdict.\n\n| what is wrong | found | median | 95 %% |\n"+
-		"|---|---|---|---|\n", n)
+	fmt.Fprintf(&b, "### Broken releases\n\n%d rollouts each, 30 requests/s, 10 %% to the canary, the default "+
+		"analysis with scores, a bake of ten minutes. Time from the first request to the verdict.\n\n"+
+		"| what is wrong | found | median | 95 %% |\n|---|---|---|---|\n", n)
 	for i, f := range faults {
 		got := f.detect(n, uint64(500+i))
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", f.name, asPart(got.found), orNever(got.median()), orNever(got.quantile(0.95)))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n",
+			f.name, asPart(got.found), orNever(got.median()), orNever(got.quantile(0.95)))
 	}
 	return b.String() + "\n"
 }

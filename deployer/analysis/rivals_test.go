@@ -27,7 +27,7 @@ type rule struct {
 	when func(stream) (int, bool)
 }
 
-// weirRule is the errors metric of the default analysis, looked at every second, as one of five tests in four steps.
+// weirRule is the errors metric of the default analysis, looked at every second, as one of four tests in four steps.
 func weirRule() rule {
 	spec := Default()
 	alpha := spec.TestAlpha(4)
@@ -106,7 +106,8 @@ func kayentaRule(point int) rule {
 	}}
 }
 
-// shiftLow is the lower end of the 98 % Mann–Whitney interval of the shift from ys to xs, and the Hodges–Lehmann estimate.
+// shiftLow is the lower end of the 98 % Mann–Whitney interval of the shift from ys to xs, and the Hodges–Lehmann
+// estimate.
 func shiftLow(xs, ys []float64) (low, estimate float64) {
 	diffs := make([]float64, 0, len(xs)*len(ys))
 	for _, x := range xs {
@@ -121,9 +122,9 @@ func shiftLow(xs, ys []float64) (low, estimate float64) {
 	return diffs[max(rank, 0)], diffs[len(diffs)/2]
 }
 
-// optimum is the time at which a test that is made once, at a time chosen in advance with knowledge of both rates, would
-// have found the difference in half of the streams: the exact conditional test of the canary's part among the errors, at
-// the alpha of Weir's. No test that must not know the rates can be faster by much.
+// optimum is the time at which a test that is made once, at a time chosen in advance with knowledge of both rates,
+// would have found the difference in half of the streams: the exact conditional test of the canary's part among the
+// errors, at the alpha of Weir's. No test that must not know the rates can be faster by much.
 func optimum(streams []stream) (int, bool) {
 	alpha := Default().TestAlpha(4)
 	found := func(at int) bool {

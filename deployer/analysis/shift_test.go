@@ -70,13 +70,15 @@ func TestEffectSizes(t *testing.T) {
 
 func TestBinsAreLinedUp(t *testing.T) {
 	names, c, s := classBins(map[string]uint64{"b": 2}, map[string]uint64{"a": 1, "b": 3})
-	if !reflect.DeepEqual(names, []string{"a", "b"}) || !reflect.DeepEqual(c, []float64{0, 2}) || !reflect.DeepEqual(s, []float64{1, 3}) {
+	got := []any{names, c, s}
+	if want := []any{[]string{"a", "b"}, []float64{0, 2}, []float64{1, 3}}; !reflect.DeepEqual(got, want) {
 		t.Errorf("%v %v %v", names, c, s)
 	}
 	edges, c, s := scoreBins(
 		Histogram{Edges: []float64{1, 2, 3}, Counts: []uint64{1, 2, 3, 4}},
 		Histogram{Edges: []float64{1, 3}, Counts: []uint64{5, 6, 7}})
-	if !reflect.DeepEqual(edges, []float64{1, 3}) || !reflect.DeepEqual(c, []float64{1, 5, 4}) || !reflect.DeepEqual(s, []float64{5, 6, 7}) {
+	got = []any{edges, c, s}
+	if want := []any{[]float64{1, 3}, []float64{1, 5, 4}, []float64{5, 6, 7}}; !reflect.DeepEqual(got, want) {
 		t.Errorf("%v %v %v", edges, c, s)
 	}
 }

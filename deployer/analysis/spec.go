@@ -28,7 +28,7 @@ type Spec struct {
 
 	Errors     *Rate      `json:"errors,omitempty"`     // answers with a 5xx status
 	Rejections *Rate      `json:"rejections,omitempty"` // answers with a 4xx status
-	Attempts   *Rate      `json:"attempts,omitempty"`   // attempts of the ingress without an answer, or with a 5xx status
+	Attempts   *Rate      `json:"attempts,omitempty"`   // attempts of the ingress without an answer or with a 5xx
 	Latency    *Latency   `json:"latency,omitempty"`
 	Classes    *Shift     `json:"classes,omitempty"`
 	Scores     *Shift     `json:"scores,omitempty"`
@@ -106,10 +106,13 @@ const (
 	MetricRequests   = "requests"
 )
 
-// Default is the analysis of a rollout without a file: what every instance of the inference server reports.
+// Default is the analysis of a rollout without a file: what every instance of the inference server reports. Scores are
+// shown and don't decide: a model that was trained anew is surer or less sure of the same answers, and where requests
+// repeat, each such step counts as another distribution.
 func Default() Spec {
 	return Spec{
-		Alpha: 0.05, MinRequests: 50, MaxMissing: 0.2,
+		DryRun: []string{MetricScores},
+		Alpha:  0.05, MinRequests: 50, MaxMissing: 0.2,
 		Extend: rollout.Duration(5 * time.Minute), SourceDown: rollout.Duration(time.Minute),
 		Errors:     &Rate{Ratio: 1.1, Margin: 0.001},
 		Rejections: &Rate{Ratio: 1.1, Margin: 0.005},
@@ -214,8 +217,8 @@ func (s Spec) checkDryRun() error {
 // names are the built-in metrics.
 func (s Spec) names() []string {
 	return []string{
-		MetricErrors, MetricRejections, MetricAttempts, MetricLatency, MetricClasses, MetricScores, MetricSplit, MetricGolden,
-		MetricShadow, MetricRequests,
+		MetricErrors, MetricRejections, MetricAttempts, MetricLatency, MetricClasses, MetricScores, MetricSplit,
+		MetricGolden, MetricShadow, MetricRequests,
 	}
 }
 
@@ -225,13 +228,14 @@ func part(x float64) bool { return x >= 0 && x < 1 }
 func (s Spec) dry(name string) bool { return slices.Contains(s.DryRun, name) }
 
 // TestAlpha is the part of Alpha that each test may spend in each step: Alpha split evenly over the tests that decide
-// and over the steps (Bonferroni). A look costs nothing. Tests: errors, rejections, latency, classes, scores and
-// shadow; the split test never takes a rollout back, and golden set and queries are not tests of chance.
+// and over the steps (Bonferroni). A look costs nothing. Tests: errors, rejections, attempts, latency, classes, scores
+// and shadow; the split test never takes a rollout back, and golden set and queries are not tests of chance.
 func (s Spec) TestAlpha(steps int) float64 {
 	tests := 0
 	for name, on := range map[string]bool{
 		MetricErrors: s.Errors != nil, MetricRejections: s.Rejections != nil, MetricAttempts: s.Attempts != nil,
-		MetricLatency: s.Latency != nil, MetricClasses: s.Classes != nil, MetricScores: s.Scores != nil, MetricShadow: s.Shadow != nil,
+		MetricLatency: s.Latency != nil, MetricClasses: s.Classes != nil, MetricScores: s.Scores != nil,
+		MetricShadow: s.Shadow != nil,
 	} {
 		if on && !s.dry(name) {
 			tests++

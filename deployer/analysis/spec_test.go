@@ -37,7 +37,9 @@ func TestSpecCheck(t *testing.T) {
 			s.Queries = []Query{q}
 		}, "taken"},
 		{"query without a limit", func(s *Spec) { s.Queries = []Query{{Name: "q", PromQL: "up"}} }, "min, max or both"},
-		{"query without looks", func(s *Spec) { s.Queries = []Query{{Name: "q", PromQL: "up", Max: &limit}} }, "in_a_row"},
+		{"query without looks", func(s *Spec) {
+			s.Queries = []Query{{Name: "q", PromQL: "up", Max: &limit}}
+		}, "in_a_row"},
 		{"dry run", func(s *Spec) { s.DryRun = []string{"saturation", "errors"} }, ""},
 		{"dry run of nothing", func(s *Spec) { s.DryRun = []string{"eror"} }, `no metric "eror"`},
 	} {

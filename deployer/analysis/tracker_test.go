@@ -45,7 +45,10 @@ func TestTracker(t *testing.T) {
 		},
 		{
 			"several instances",
-			[][]Snapshot{{snap("1", "new", 100, 5), snap("2", "new", 7, 0)}, {snap("1", "new", 150, 6), snap("2", "new", 17, 2)}},
+			[][]Snapshot{
+				{snap("1", "new", 100, 5), snap("2", "new", 7, 0)},
+				{snap("1", "new", 150, 6), snap("2", "new", 17, 2)},
+			},
 			want{60, 3, 2, 2},
 		},
 		{
@@ -55,12 +58,20 @@ func TestTracker(t *testing.T) {
 		},
 		{
 			"a restart that nothing but the start time shows",
-			[][]Snapshot{{snap("1", "new", 1, 0)}, {snap("1", "new", 3, 0)}, {restarted(snap("1", "new", 30, 1), time.Second)}},
+			[][]Snapshot{
+				{snap("1", "new", 1, 0)},
+				{snap("1", "new", 3, 0)},
+				{restarted(snap("1", "new", 30, 1), time.Second)},
+			},
 			want{32, 1, 1, 1},
 		},
 		{
 			"an instance that goes keeps its part",
-			[][]Snapshot{{snap("1", "new", 100, 5), snap("2", "new", 0, 0)}, {snap("1", "new", 150, 6), snap("2", "new", 1, 0)}, {snap("2", "new", 2, 0)}},
+			[][]Snapshot{
+				{snap("1", "new", 100, 5), snap("2", "new", 0, 0)},
+				{snap("1", "new", 150, 6), snap("2", "new", 1, 0)},
+				{snap("2", "new", 2, 0)},
+			},
 			want{52, 1, 1, 1},
 		},
 		{
@@ -70,7 +81,12 @@ func TestTracker(t *testing.T) {
 		},
 		{
 			"a young instance that goes and comes back counts once",
-			[][]Snapshot{{}, {restarted(snap("1", "new", 10, 0), time.Second)}, {}, {restarted(snap("1", "new", 12, 0), time.Second)}},
+			[][]Snapshot{
+				{},
+				{restarted(snap("1", "new", 10, 0), time.Second)},
+				{},
+				{restarted(snap("1", "new", 12, 0), time.Second)},
+			},
 			want{12, 0, 1, 1},
 		},
 		{
@@ -95,7 +111,10 @@ func TestTracker(t *testing.T) {
 		},
 		{
 			"other releases are left out",
-			[][]Snapshot{{snap("1", "new", 0, 0), snap("9", "other", 0, 0)}, {snap("1", "new", 3, 1), snap("9", "other", 99, 99)}},
+			[][]Snapshot{
+				{snap("1", "new", 0, 0), snap("9", "other", 0, 0)},
+				{snap("1", "new", 3, 1), snap("9", "other", 99, 99)},
+			},
 			want{3, 1, 1, 1},
 		},
 	} {
@@ -109,7 +128,8 @@ func TestTracker(t *testing.T) {
 			if have != tc.want {
 				t.Errorf("%+v, want %+v", have, tc.want)
 			}
-			if tc.want.ok > 0 && (int(got.Classes["a"]) != tc.want.ok || int(got.Latency.Total()) != tc.want.ok+tc.want.errs) {
+			classes, latencies := int(got.Classes["a"]), int(got.Latency.Total())
+			if tc.want.ok > 0 && (classes != tc.want.ok || latencies != tc.want.ok+tc.want.errs) {
 				t.Errorf("classes %v and latency %v don't go with %+v", got.Classes, got.Latency, tc.want)
 			}
 			if got.Answered < got.Listed && got.Trouble == "" {
@@ -128,7 +148,8 @@ func TestTrackerLeavesSnapshotsAlone(t *testing.T) {
 		t.Errorf("stable counted %+v", stable)
 	}
 	stable.Codes[200] = 77
-	if _, again := tracker.Look([]Snapshot{second}); again.Requests() != 5 || !reflect.DeepEqual(second, snap("1", "old", 5, 1)) {
+	_, again := tracker.Look([]Snapshot{second})
+	if again.Requests() != 5 || !reflect.DeepEqual(second, snap("1", "old", 5, 1)) {
 		t.Error("a look changed a snapshot, or what a look returned is shared")
 	}
 }

@@ -27,13 +27,13 @@ const (
 	exitHeld       = 4
 )
 
-// codeError carries an exit code with what there is to say.
+// codeError carries an exit code with what there is to say, if that has not been said.
 type codeError struct {
 	code int
 	err  error
 }
 
-func (e *codeError) Error() string { return e.err.Error() }
+func (e *codeError) Error() string { return fmt.Sprint(e.err) }
 func (e *codeError) Unwrap() error { return e.err }
 
 func usage(format string, args ...any) error {
@@ -61,11 +61,14 @@ func Main(ctx context.Context, args []string, signals <-chan os.Signal, out, err
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintf(errs, "deployer: %v\n", err)
-	if coded, ok := errors.AsType[*codeError](err); ok {
-		return coded.code
+	coded, ok := errors.AsType[*codeError](err)
+	if !ok {
+		coded = &codeError{exitError, err}
 	}
-	return exitError
+	if coded.err != nil {
+		fmt.Fprintf(errs, "deployer: %v\n", err)
+	}
+	return coded.code
 }
 
 func (a *app) root() *cobra.Command {
@@ -77,7 +80,7 @@ nginx, promotes it, and takes it back by itself when it turns bad.
 
 Nomad and Consul are found by their usual environment: NOMAD_ADDR, NOMAD_TOKEN, CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN.
 
-Exit codes: 0 done, 1 error, 2 usage, 3 rolled back, 4 held for an operator.`,
+Exit codes: 0 done, 1 error, 2 usage, 3 rolled back, 4 held for an operator, 5 suspicious model file.`,
 		SilenceUsage: true, SilenceErrors: true,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -95,8 +98,8 @@ Exit codes: 0 done, 1 error, 2 usage, 3 rolled back, 4 held for an operator.`,
 		}
 		return nil
 	}
-	root.AddCommand(a.deploy(), a.status(), a.promote(), a.revert(), a.weights(), a.history(), a.guard(),
-		a.ingress(), a.dev())
+	root.AddCommand(a.deploy(), a.plan(), a.lint(), a.status(), a.promote(), a.pause(), a.resume(), a.gate(), a.abort(),
+		a.retry(), a.revert(), a.undo(), a.weights(), a.history(), a.explain(), a.inspect(), a.guard(), a.ingress(), a.dev())
 	return root
 }
 

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weirhq/weir/deployer/consul"
-	"github.com/weirhq/weir/deployer/deploy"
 	"github.com/weirhq/weir/deployer/guard"
 	"github.com/weirhq/weir/deployer/rollout"
 	"github.com/weirhq/weir/internal/traffic"
@@ -56,28 +55,6 @@ hand, for emergencies; the rollout then holds there until 'deployer promote' or 
 				return usage("percent %q: want a whole number from 0 to 100", given[1])
 			}
 			return a.ask(cmd.Context(), given[0], rollout.Request{Verb: rollout.VerbWeights, Weight: w, Why: why})
-		},
-	}
-	cmd.Flags().StringVar(&why, "why", "", "reason, for the record")
-	return cmd
-}
-
-func (a *app) revert() *cobra.Command {
-	var why string
-	cmd := &cobra.Command{
-		Use:   "revert MODEL",
-		Short: "Take the rollout under way back, or else go back to the release before the stable one",
-		Args:  args(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, given []string) error {
-			err := a.ask(cmd.Context(), given[0], rollout.Request{Verb: rollout.VerbRevert, Why: why})
-			var code *codeError
-			switch {
-			case errors.Is(err, guard.ErrNone):
-				return a.previous(cmd.Context(), given[0])
-			case errors.As(err, &code) && code.code == exitRolledBack:
-				return nil // as asked
-			}
-			return err
 		},
 	}
 	cmd.Flags().StringVar(&why, "why", "", "reason, for the record")
@@ -140,42 +117,6 @@ func (a *app) see(ctx context.Context, g *guard.Guard, rec rollout.Record, q rol
 		err = a.printJSON(end)
 	}
 	return ended(end, err)
-}
-
-// previous rolls out the release that was stable before, in one switch.
-func (a *app) previous(ctx context.Context, model string) error {
-	n, c, err := a.clients(ctx)
-	if err != nil {
-		return err
-	}
-	keys, err := c.Traffic(ctx, model)
-	if err != nil {
-		return err
-	}
-	if keys.Stable == nil || keys.Stable.Previous == "" || keys.Stable.Previous == traffic.NoRelease {
-		return fmt.Errorf("revert %s: no release before the stable one is recorded; deploy the one you want", model)
-	}
-	job, err := n.SpecOf(ctx, model, keys.Stable.Previous)
-	if err != nil {
-		return err
-	}
-	if job == nil {
-		return fmt.Errorf("revert %s: Nomad has no version of %s left; deploy it from its model file",
-			model, keys.Stable.Previous)
-	}
-	spec, err := rollout.NewSpec(rollout.StrategyBlueGreen, nil, 0, 0)
-	if err != nil {
-		return err
-	}
-	rec, err := deploy.Fill(deploy.Blank(model, whoami()), job, spec)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(a.errs, "goes back from %s to %s\n", keys.Stable.Release, rec.Release)
-	g := &guard.Guard{Nomad: n, Consul: c, Log: a.log()}
-	return a.guarded(ctx, g, model, func(ctx context.Context) (rollout.Record, error) {
-		return a.begin(ctx, g, c, rec)
-	})
 }
 
 func (a *app) guard() *cobra.Command {

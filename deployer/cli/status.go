@@ -29,13 +29,22 @@ type modelStatus struct {
 }
 
 func (a *app) status() *cobra.Command {
-	return &cobra.Command{
+	var watch bool
+	cmd := &cobra.Command{
 		Use:   "status [MODEL…]",
 		Short: "Show which release gets which share of the requests, and the rollout under way",
 		RunE: func(cmd *cobra.Command, models []string) error {
+			switch {
+			case watch && a.format == "json":
+				return &codeError{exitUsage, errNoJSON}
+			case watch:
+				return a.watchStatus(cmd.Context(), models)
+			}
 			return a.showStatus(cmd.Context(), models)
 		},
 	}
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "go on showing it, with each instance, until interrupted")
+	return cmd
 }
 
 func (a *app) showStatus(ctx context.Context, models []string) error {

@@ -37,6 +37,15 @@ func (c *Client) Watch(ctx context.Context, model string, wake func()) {
 	}
 }
 
+// WatchAll calls wake after every change of a record, a traffic key, an ingress or a lease of any model, until the
+// context ends. It blocks.
+func (c *Client) WatchAll(ctx context.Context, wake func()) {
+	follow(ctx, func(q *api.QueryOptions) (uint64, error) {
+		_, meta, err := c.api.KV().Keys(traffic.Root, "", q)
+		return indexOf(meta), err
+	}, wake)
+}
+
 func indexOf(meta *api.QueryMeta) uint64 {
 	if meta == nil {
 		return 0

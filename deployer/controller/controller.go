@@ -221,6 +221,6 @@ func changed(a, b rollout.Record) bool {
 	}
 	return a.Phase != b.Phase || a.Step != b.Step || a.Weight != b.Weight || a.Epoch != b.Epoch ||
 		!a.Deadline.Equal(b.Deadline) || !a.LastTick.Equal(b.LastTick) || !a.Blind.Equal(b.Blind) ||
-		!a.Collecting.Equal(b.Collecting) || a.Committed != b.Committed || a.Cleared != b.Cleared ||
+		!a.Collecting.Equal(b.Collecting) || !a.Opened.Equal(b.Opened) || a.Committed != b.Committed || a.Cleared != b.Cleared ||
 		a.Paused != b.Paused || a.Forced != b.Forced || a.Reason != b.Reason || a.Stable != b.Stable
 }

@@ -22,6 +22,7 @@ type View struct {
 // Allocs counts the allocations of one side.
 type Allocs struct {
 	Running, Dead int
+	Open          int      // running for a moment, and Nomad has not decided on their health
 	IDs           []string // of all of them, whatever their state
 	Trouble       string   // of the first dead one, in words
 }
@@ -146,6 +147,9 @@ func (s *Allocs) add(a *api.AllocationListStub) {
 	switch a.ClientStatus {
 	case api.AllocClientStatusRunning:
 		s.Running++
+		if undecided(a) {
+			s.Open++
+		}
 	case api.AllocClientStatusFailed, api.AllocClientStatusLost:
 		s.Dead++
 	case api.AllocClientStatusComplete:
@@ -157,6 +161,14 @@ func (s *Allocs) add(a *api.AllocationListStub) {
 	if s.Trouble == "" && (ended || a.DesiredStatus == api.AllocDesiredStatusRun) {
 		s.Trouble = Trouble(a.ID, a.ClientStatus, a.TaskStates)
 	}
+}
+
+// undecided says whether Nomad may be about to decide on the health of an allocation that has just been placed. Those of
+// no deployment never are decided on, so that only young ones count.
+func undecided(a *api.AllocationListStub) bool {
+	const young = 15 * time.Second
+	open := a.DeploymentStatus == nil || a.DeploymentStatus.Healthy == nil
+	return open && a.DesiredStatus == api.AllocDesiredStatusRun && time.Since(time.Unix(0, a.CreateTime)) < young
 }
 
 // Trouble says in words how the tasks of an allocation ended: "allocation 1a2b3c4d, task server: Exit Code: 137"; ""

@@ -92,6 +92,8 @@ func (r *Record) needHuman(obs Observation, now time.Time) []Action {
 func (r *Record) jobBack(obs Observation, now time.Time) []Action {
 	n := obs.Nomad
 	switch {
+	case n.Trial.Active() && obs.Stable.Open > 0 && r.waitsForHealth(now):
+		return nil
 	case n.Trial.Active():
 		return []Action{FailDeployment{Deployment: n.Trial.ID}}
 	case !n.Exists || n.Attempt != r.Attempt && n.Release != r.Stable:
@@ -100,6 +102,17 @@ func (r *Record) jobBack(obs Observation, now time.Time) []Action {
 		return r.restore(n, now)
 	}
 	return r.seeThrough(obs, now)
+}
+
+// healthIn is how long the second half of going back waits for Nomad's word on an instance of stable that was just
+// replaced. A rollback deployment that takes over such an instance loses sight of its health, and fails at its deadline.
+const healthIn = 10 * time.Second
+
+func (r *Record) waitsForHealth(now time.Time) bool {
+	if r.Opened.IsZero() {
+		r.Opened = now
+	}
+	return now.Sub(r.Opened) < healthIn
 }
 
 // orphaned remarks that nobody serves any more: somebody else has taken the job away.

@@ -391,3 +391,33 @@ func byHand(t *testing.T, weight int) *world {
 	}
 	return w
 }
+
+// An instance of stable that was just replaced: Nomad's rollback deployment must not take it over before its health is
+// decided.
+func TestGoingBackWaitsForTheHealthOfAReplacedInstance(t *testing.T) {
+	w := at(t, Baking)
+	w.ask(VerbRevert, 0)
+	w.run(time.Minute, Aborting)
+	for _, tt := range []struct {
+		pass time.Duration
+		open int
+		want bool
+	}{{0, 1, false}, {5 * time.Second, 1, false}, {0, 0, true}, {healthIn, 1, true}} {
+		w.now = w.now.Add(tt.pass)
+		var acts []Action
+		for range 4 { // traffic and evidence come first
+			obs := w.look()
+			obs.Stable.Open, obs.Evidence = tt.open, &Evidence{}
+			w.rec, acts = Next(w.rec, obs, w.now)
+			for _, a := range acts {
+				if _, fails := a.(FailDeployment); !fails {
+					w.act(a)
+				}
+			}
+			w.pass(0)
+		}
+		if got := len(acts) > 0; got != tt.want {
+			t.Errorf("%s later, %d open: acts %#v, want %v", tt.pass, tt.open, acts, tt.want)
+		}
+	}
+}

@@ -157,6 +157,7 @@ type Record struct {
 	// Evidence is what the canary's instances left behind when it went back; Collecting is since when it is read.
 	Evidence   *Evidence       `json:"evidence,omitempty"`
 	Collecting time.Time       `json:"collecting,omitzero"`
+	Opened     time.Time       `json:"opened,omitzero"` // since when it waits for the health of a stable instance
 	HookRuns   []HookRun       `json:"hook_runs,omitempty"`
 	Requests   []Request       `json:"requests,omitempty"`
 	Verdicts   []Verdict       `json:"verdicts,omitempty"`

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/weirhq/weir/deployer/analysis"
 	"github.com/weirhq/weir/deployer/judge"
@@ -55,9 +56,13 @@ func set[T any](to, from *T) {
 	}
 }
 
-// dry notes a metric that never decides.
+// dry notes whether a metric never decides.
 func dry(a *analysis.Spec, name string, on *bool) {
-	if or(on, false) {
+	if on == nil {
+		return
+	}
+	a.DryRun = slices.DeleteFunc(a.DryRun, func(n string) bool { return n == name })
+	if *on {
 		a.DryRun = append(a.DryRun, name)
 	}
 }

@@ -123,7 +123,7 @@ func TestEverything(t *testing.T) {
 	if got.Alpha != 0.01 || *got.Errors != (analysis.Rate{Ratio: 1.2, Margin: 0.002, Max: 0.05}) || got.Rejections != nil ||
 		got.Latency.Slack != 5*rollout.Duration(time.Millisecond) || got.Classes.Tolerance != 0.2 || got.Split != nil ||
 		got.Shadow.Budget != 0.05 || got.Shadow.MinPairs != analysis.DefaultShadow.MinPairs || got.Queries[0].Name != "saturation" ||
-		got.Golden.Rel != 1e-3 || strings.Join(got.DryRun, " ") != "latency" {
+		got.Golden.Rel != 1e-3 || strings.Join(got.DryRun, " ") != "scores latency" {
 		b, _ := json.Marshal(got)
 		t.Errorf("analysis %s", b)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/weirhq/weir/deployer/consul"
 	"github.com/weirhq/weir/deployer/controller"
+	"github.com/weirhq/weir/deployer/judge"
 	"github.com/weirhq/weir/deployer/nomad"
 	"github.com/weirhq/weir/deployer/rollout"
 	"github.com/weirhq/weir/internal/traffic"
@@ -24,6 +25,8 @@ type World struct {
 	Lease  *consul.Lease
 
 	errands     *errands
+	judge       *judge.Judge // nil where health alone judges
+	judging     chan *judge.Judge
 	model, id   string
 	recordIndex uint64 // of the record as last read or written
 
@@ -40,7 +43,7 @@ var _ controller.World = (*World)(nil)
 // New returns the world of a record that was just read or created. takeover says that another process began it.
 func New(n *nomad.Client, c *consul.Client, l *consul.Lease, rec consul.Stored, takeover bool) *World {
 	w := &World{
-		Nomad: n, Consul: c, Lease: l, errands: newErrands(), model: rec.Model, id: rec.ID, recordIndex: rec.Index,
+		Nomad: n, Consul: c, Lease: l, errands: newErrands(), judging: make(chan *judge.Judge, 1), model: rec.Model, id: rec.ID, recordIndex: rec.Index,
 		ingresses: map[string]bool{}, missing: map[string]time.Time{},
 	}
 	if takeover {
@@ -81,6 +84,7 @@ func (w *World) Watch(ctx context.Context, wake func()) {
 	wg.Go(func() { w.Nomad.Watch(ctx, w.model, wake) })
 	wg.Go(func() { w.Consul.Watch(ctx, w.model, wake) })
 	wg.Go(func() { w.errands.run(ctx, wake) })
+	wg.Go(func() { w.runJudge(ctx, wake) })
 	wg.Wait()
 }
 
@@ -113,7 +117,7 @@ func (w *World) Look(ctx context.Context, rec rollout.Record) (rollout.Observati
 	obs.Canary = side(obs.Canary, ofAttempt(instances, view), rec.Release)
 	obs.Stable = side(obs.Stable, instances, rec.Stable)
 	w.errands.look(&obs)
-	return obs, nil
+	return obs, w.lookAtJudgement(rec, instances, &obs)
 }
 
 func (w *World) lookAtNomad(ctx context.Context, rec rollout.Record, obs *rollout.Observation) nomad.View {
@@ -128,7 +132,9 @@ func (w *World) lookAtNomad(ctx context.Context, rec rollout.Record, obs *rollou
 	w.modifyIndex, w.jobVersion = view.Index, view.State.Version
 	obs.Nomad = view.State
 	obs.Canary = rollout.Side{Running: view.Canary.Running, Dead: view.Canary.Dead, Trouble: view.Canary.Trouble}
-	obs.Stable = rollout.Side{Running: view.Stable.Running, Dead: view.Stable.Dead, Trouble: view.Stable.Trouble}
+	obs.Stable = rollout.Side{
+		Running: view.Stable.Running, Dead: view.Stable.Dead, Open: view.Stable.Open, Trouble: view.Stable.Trouble,
+	}
 	return view
 }
 

@@ -19,6 +19,7 @@ import (
 
 // Prefixes of Weir's keys in Consul KV.
 const (
+	Root           = "weir/"
 	TrafficPrefix  = "weir/traffic/"
 	IngressPrefix  = "weir/ingress/"
 	RolloutsPrefix = "weir/rollouts/"

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"regexp"
 	"strconv"
 	"strings"
@@ -26,6 +27,18 @@ type Config struct {
 	MaxRows      int
 	DrainQuiet   time.Duration
 	DrainTimeout time.Duration
+
+	MaxConcurrency int
+	MaxQueue       int
+	QueueTimeout   time.Duration
+	MaxBuffered    int // bytes
+	ReadTimeout    time.Duration
+	WriteTimeout   time.Duration
+	ScoreEvery     int
+	RingSize       int
+	RingFrom       string // networks, with commas between them
+	PprofAddr      string
+	LogRequests    bool
 }
 
 // ErrUsage marks settings that are missing or wrong.
@@ -72,6 +85,29 @@ func (c *Config) settings() []Setting {
 			"drain-timeout", "DRAIN_TIMEOUT", "8s",
 			"after SIGINT or SIGTERM: leave at the latest then", duration(&c.DrainTimeout),
 		},
+		{
+			"max-concurrency", "MAX_CONCURRENCY", "256",
+			"most requests computed at the same time; others get 503", number(&c.MaxConcurrency, 1<<20),
+		},
+		{"max-queue", "MAX_QUEUE", "0", "most requests that wait for a place instead", count(&c.MaxQueue, 1<<20)},
+		{"queue-timeout", "QUEUE_TIMEOUT", "100ms", "longest wait for a place", duration(&c.QueueTimeout)},
+		{
+			"max-buffered-bytes", "MAX_BUFFERED_BYTES", "67108864",
+			"most memory for the bodies of running requests, those up to 64 KiB not counted", number(&c.MaxBuffered, 1<<40),
+		},
+		{"read-timeout", "READ_TIMEOUT", "30s", "time in which a request must have come", duration(&c.ReadTimeout)},
+		{"write-timeout", "WRITE_TIMEOUT", "1m", "time in which a request must be answered", duration(&c.WriteTimeout)},
+		{
+			"score-every", "SCORE_EVERY", "8",
+			"score one of this many requests that don't ask for probabilities; 0: none", count(&c.ScoreEvery, 1<<20),
+		},
+		{"ring-size", "RING_SIZE", "4096", "predictions that /weir/ring keeps", number(&c.RingSize, 1<<20)},
+		{
+			"ring-from", "RING_FROM", "127.0.0.0/8,::1/128",
+			"networks that may read /weir/ring, with commas between them", networks(&c.RingFrom),
+		},
+		{"pprof-addr", "PPROF_ADDR", "", "loopback host:port for net/http/pprof; none if empty", loopback(&c.PprofAddr)},
+		{"log-requests", "LOG_REQUESTS", "false", "log a line for each prediction request", yes(&c.LogRequests)},
 	}
 }
 
@@ -140,8 +176,8 @@ func (c *Config) complete() error {
 func help(out io.Writer, program string, settings []Setting) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Usage: %s [flags]\n\nServes predictions of one scikit-learn model over HTTP: GET /health, "+
-		"POST /predict, GET /metrics.\nEach setting is a flag or, in its place, the environment variable behind it.\n\n",
-		program)
+		"POST /predict, GET /metrics, /docs,\nand the Open Inference Protocol under /v2. "+
+		"Each setting is a flag or, in its place, the environment variable behind it.\n\n", program)
 	for _, s := range settings {
 		fmt.Fprintf(&b, "  --%-16s %-16s %s", s.Flag, s.Env, s.Usage)
 		if s.Default != "" {
@@ -224,6 +260,53 @@ func number(to *int, most int) func(string) error {
 		}
 		*to = n
 		return nil
+	}
+}
+
+func count(to *int, most int) func(string) error {
+	return func(v string) error {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 0 || n > most {
+			return fmt.Errorf("want a number from 0 to %d", most)
+		}
+		*to = n
+		return nil
+	}
+}
+
+func yes(to *bool) func(string) error {
+	return func(v string) error {
+		b, err := strconv.ParseBool(v)
+		if err != nil {
+			return errors.New("want true or false")
+		}
+		*to = b
+		return nil
+	}
+}
+
+func networks(to *string) func(string) error {
+	return func(v string) error {
+		for network := range strings.SplitSeq(v, ",") {
+			if _, err := netip.ParsePrefix(network); err != nil {
+				return errors.New("want networks such as 127.0.0.0/8,::1/128")
+			}
+		}
+		*to = v
+		return nil
+	}
+}
+
+func loopback(to *string) func(string) error {
+	return func(v string) error {
+		if v == "" {
+			return nil
+		}
+		host, _, err := net.SplitHostPort(v)
+		if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return errors.New("want host:port with a loopback address, such as 127.0.0.1:6060")
+		}
+		return address(to)(v)
 	}
 }
 

@@ -26,6 +26,8 @@ func TestFlagsWinOverEnvironment(t *testing.T) {
 		ModelName: "iris", ModelVersion: "v2", ModelPath: "/m.pkl", ModelDigest: "sha256:" + strings.ToLower(digest),
 		ModelRelease: "v2", ModelColor: "green", ListenAddr: ":0", MaxBody: 8 << 20, MaxRows: 7,
 		DrainQuiet: 250 * time.Millisecond, DrainTimeout: 8 * time.Second,
+		MaxConcurrency: 256, QueueTimeout: 100 * time.Millisecond, MaxBuffered: 64 << 20, ReadTimeout: 30 * time.Second,
+		WriteTimeout: time.Minute, ScoreEvery: 8, RingSize: 4096, RingFrom: "127.0.0.0/8,::1/128",
 	}
 	if c != want {
 		t.Errorf("got  %+v\nwant %+v", c, want)
@@ -48,6 +50,12 @@ func TestRefusesBadValues(t *testing.T) {
 		{[]string{"--max-rows=0"}, nil, "want a number from 1"},
 		{[]string{"--drain-quiet=soon"}, nil, "want a duration"},
 		{[]string{"--drain-quiet=10s", "--model-version=v1"}, nil, "is longer than"},
+		{[]string{"--max-queue=-1"}, nil, "want a number from 0"},
+		{nil, map[string]string{"RING_FROM": "10.0.0.1"}, "want networks"},
+		{[]string{"--pprof-addr=:6060"}, nil, "want host:port with a loopback"},
+		{[]string{"--pprof-addr=10.0.0.1:6060"}, nil, "want host:port with a loopback"},
+		{[]string{"--pprof-addr=localhost:none"}, nil, "want host:port"},
+		{[]string{"--log-requests=maybe"}, nil, "want true or false"},
 		{[]string{"--colour=blue"}, nil, "colour"},
 		{[]string{"model.pkl"}, nil, `"model.pkl" is not expected`},
 	}
@@ -69,6 +77,8 @@ func TestHelpNamesEverySetting(t *testing.T) {
 	for _, want := range []string{
 		"--model-name", "MODEL_NAME", "--model-version", "MODEL_VERSION", "MODEL_PATH", "MODEL_DIGEST", "MODEL_RELEASE",
 		"MODEL_COLOR", "LISTEN_ADDR", "MAX_BODY_BYTES", "MAX_ROWS", "DRAIN_QUIET", "DRAIN_TIMEOUT", "EXTRA_ENV",
+		"MAX_CONCURRENCY", "MAX_QUEUE", "QUEUE_TIMEOUT", "MAX_BUFFERED_BYTES", "READ_TIMEOUT", "WRITE_TIMEOUT",
+		"SCORE_EVERY", "RING_SIZE", "RING_FROM", "PPROF_ADDR", "LOG_REQUESTS",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("help has no %s:\n%s", want, &out)

@@ -1,8 +1,9 @@
 package model
 
 import (
+	"cmp"
 	"math"
-	"sort"
+	"slices"
 )
 
 // adaMembers reads estimators_ and their weights.
@@ -167,12 +168,12 @@ func buildAdaBoostRegressor(a attrs) (*estimator, error) {
 				return err
 			}
 		}
-		order := make([]int, n)
+		order := grow(&s.order, n)
 		for r := range rows {
 			for i := range order {
 				order[i] = i
 			}
-			sort.SliceStable(order, func(i, j int) bool { return v[order[i]*rows+r] < v[order[j]*rows+r] })
+			slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(v[i*rows+r], v[j*rows+r]) })
 			out[r] = v[weightedMedian(order, weights)*rows+r]
 		}
 		return nil

@@ -157,22 +157,26 @@ func (a attrs) checkWidth(n int) error {
 
 // names returns the names of the columns, or nil.
 func (a attrs) names(n int) ([]string, error) {
-	v, ok := a.o.Attrs["feature_names_in_"]
-	if !ok {
+	if _, ok := a.o.Attrs["feature_names_in_"]; !ok {
 		return nil, nil
 	}
-	arr, err := pickle.ArrayOf(v)
+	return a.namesIn("feature_names_in_", n)
+}
+
+func (a attrs) namesIn(name string, n int) ([]string, error) {
+	arr, err := pickle.ArrayOf(a.o.Attrs[name])
 	if err != nil {
-		return nil, a.errorf("feature_names_in_", "%w", err)
+		return nil, a.errorf(name, "%w", err)
 	}
-	values, err := a.values("feature_names_in_", arr)
+	values, err := a.values(name, arr)
 	if err != nil || len(values) != n {
-		return nil, a.errorf("feature_names_in_", "want %d names", n)
+		return nil, a.errorf(name, "want %d names", n)
 	}
 	names := make([]string, n)
 	for i, v := range values {
+		var ok bool
 		if names[i], ok = v.(string); !ok {
-			return nil, a.errorf("feature_names_in_", "want names only")
+			return nil, a.errorf(name, "want names only")
 		}
 	}
 	return names, nil

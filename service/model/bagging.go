@@ -30,8 +30,10 @@ func onColumns(e *estimator, columns []int, width int) (*estimator, error) {
 		same = same && i == column
 	}
 	if !same {
+		c.origins, c.takesAny, c.columnwise = e.originsAmong(columns), false, false
 		c.apply, c.proba, c.decision = gathered(e.apply, columns, width), gathered(e.proba, columns, width),
 			gathered(e.decision, columns, width)
+		c.sparse = gatheredSparse(e.sparse, columns, width)
 	}
 	return &c, nil
 }
@@ -41,18 +43,43 @@ func gathered(f rowsFunc, columns []int, width int) rowsFunc {
 	if f == nil {
 		return nil
 	}
-	n := len(columns)
 	return func(x []float64, rows int, out []float64, s *Scratch) error {
 		mark := s.mark()
 		defer s.release(mark)
-		v := s.floats(rows * n)
-		for r := range rows {
-			for i, c := range columns {
-				v[r*n+i] = x[r*width+c]
-			}
-		}
-		return f(v, rows, out, s)
+		return chosen(f(gather(x, rows, columns, width, s), rows, out, s), columns)
 	}
+}
+
+func gatheredSparse(f sparseFunc, columns []int, width int) sparseFunc {
+	if f == nil {
+		return nil
+	}
+	return func(x []float64, rows int, to *sparse, s *Scratch) error {
+		mark := s.mark()
+		defer s.release(mark)
+		return chosen(f(gather(x, rows, columns, width, s), rows, to, s), columns)
+	}
+}
+
+// gather returns the given columns of each row, on the stack of s.
+func gather(x []float64, rows int, columns []int, width int, s *Scratch) []float64 {
+	v := s.floats(rows * len(columns))
+	for r := range rows {
+		for i, c := range columns {
+			v[r*len(columns)+i] = x[r*width+c]
+		}
+	}
+	return v
+}
+
+// chosen makes an error about one of the given columns one about the rows that they are from.
+func chosen(err error, columns []int) error {
+	return moved(err, func(column int) int {
+		if column < len(columns) {
+			return columns[column]
+		}
+		return -1
+	})
 }
 
 // baggingMembers reads estimators_, each on its columns.
@@ -95,7 +122,7 @@ func buildBaggingRegressor(a attrs) (*estimator, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.Missing = missing(members)
+	e.takingAs(members)
 	return e, nil
 }
 
@@ -121,7 +148,7 @@ func buildBaggingClassifier(a attrs) (*estimator, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.Missing = missing(members)
+	e.takingAs(members)
 	n, sum := float64(len(members)), votes(members, at, ones(len(members)), len(labels))
 	if probable {
 		sum = sumProba(members, at, ones(len(members)), len(labels))

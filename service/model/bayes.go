@@ -107,7 +107,16 @@ func buildMultinomialNB(a attrs) (*estimator, error) {
 	case "BernoulliNB":
 		return a.bernoulli(labels, l)
 	}
-	return a.byLogLikelihood(n, labels, l.values)
+	return a.byLinear(labels, l)
+}
+
+// byLinear is byLogLikelihood of a linear function.
+func (a attrs) byLinear(labels []any, l *linear) (*estimator, error) {
+	e, err := a.byLogLikelihood(l.in, labels, l.values)
+	if err != nil {
+		return nil, err
+	}
+	return e.takesSparse(), nil
 }
 
 func (a attrs) bernoulli(labels []any, l *linear) (*estimator, error) {
@@ -117,22 +126,47 @@ func (a attrs) bernoulli(labels []any, l *linear) (*estimator, error) {
 		l.intercept[i/l.in] += no
 	}
 	if a.o.Attrs["binarize"] == nil {
-		return a.byLogLikelihood(l.in, labels, l.values)
+		return a.byLinear(labels, l)
 	}
 	threshold, _, err := a.floats("binarize")
 	if err != nil {
 		return nil, err
 	}
-	return a.byLogLikelihood(l.in, labels, eachRow(l.in, l.out, func(x, out []float64) {
-		copy(out, l.intercept)
-		for k := range out {
-			for j, v := range x {
-				if v > threshold[0] {
-					out[k] += l.coef[k*l.in+j]
+	e, err := a.byLogLikelihood(l.in, labels, l.above(threshold[0]))
+	if err != nil || threshold[0] < 0 {
+		return e, err
+	}
+	return e.takesSparse(), nil
+}
+
+// above is values for rows of which only counts whether a number is above a threshold. Where that is 0 or more, rows may
+// be sparse.
+func (l *linear) above(threshold float64) rowsFunc {
+	return func(x []float64, rows int, out []float64, s *Scratch) error {
+		for r := range rows {
+			to := out[r*l.out : (r+1)*l.out]
+			copy(to, l.intercept)
+			if x == nil {
+				at, values := s.in.row(r)
+				for i, v := range values {
+					l.addAbove(threshold, v, int(at[i]), to)
 				}
+				continue
+			}
+			for j, v := range x[r*l.in : (r+1)*l.in] {
+				l.addAbove(threshold, v, j, to)
 			}
 		}
-	}))
+		return nil
+	}
+}
+
+func (l *linear) addAbove(threshold, v float64, column int, out []float64) {
+	if v > threshold {
+		for k := range out {
+			out[k] += l.coef[k*l.in+column]
+		}
+	}
 }
 
 func buildCategoricalNB(a attrs) (*estimator, error) {

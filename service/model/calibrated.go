@@ -41,7 +41,7 @@ func buildCalibrated(a attrs) (*estimator, error) {
 	}
 	proba := divided(sumValues(members, ones(len(members)), k, func(m *estimator) rowsFunc { return m.proba }),
 		float64(len(members)))
-	e.Missing = missing(members)
+	e.takingAs(members).allSparse(members)
 	return e.withProba(k, proba).picks(k, proba), nil
 }
 
@@ -91,7 +91,7 @@ func (a attrs) calibrated(k int) (*estimator, error) {
 		}
 		return nil
 	})
-	return &e, nil
+	return e.allSparse([]*estimator{inner}), nil
 }
 
 // curves reads the calibrators: logistic functions, or steps between points.
@@ -157,4 +157,33 @@ func (a attrs) isotonicCurve() (func(float64) float64, error) {
 		}
 		return interpolate(v, xs, ys)
 	}, nil
+}
+
+// buildIsotonic is the same curve by itself, for rows of one number. Beyond its ends out_of_bounds says what there is.
+func buildIsotonic(a attrs) (*estimator, error) {
+	curve, err := a.isotonicCurve()
+	if err != nil {
+		return nil, err
+	}
+	xs, err := a.scoresOf("X_thresholds_")
+	if err != nil {
+		return nil, err
+	}
+	low, high, beyond := xs[0], xs[len(xs)-1], a.text("out_of_bounds")
+	if beyond != "nan" && beyond != "clip" && beyond != "raise" {
+		return nil, a.errorf("out_of_bounds", "want nan, clip or raise, not %.40q", beyond)
+	}
+	return a.regressor(1, 1, false, func(x []float64, rows int, out []float64, _ *Scratch) error {
+		for r, v := range x {
+			switch outside := v < low || v > high; {
+			case outside && beyond == "nan" && len(xs) > 1:
+				out[r] = nan
+			case outside && beyond == "raise" && len(xs) > 1:
+				return &RangeError{Row: r, Reason: "the number is beyond those that the model was fitted with"}
+			default:
+				out[r] = curve(v)
+			}
+		}
+		return nil
+	})
 }

@@ -16,7 +16,7 @@ func nearest(centres []float64, n, k int, distance func(a, b []float64) float64)
 	})
 }
 
-// buildKMeans gives the index of the nearest centre.
+// buildKMeans gives the index of the nearest centre, or within a pipeline the distances to all of them.
 func buildKMeans(a attrs) (*estimator, error) {
 	centres, n, err := a.matrix("cluster_centers_", -1, -1)
 	if err != nil {
@@ -28,7 +28,10 @@ func buildKMeans(a attrs) (*estimator, error) {
 		return nil, err
 	}
 	e.picks(k, nearest(centres, n, k, squaredDistance))
-	return e, nil
+	if a.text("algorithm") != "" || a.o.Attrs["inertia_"] != nil {
+		e.step, err = a.distances(centres, n, k)
+	}
+	return e, err
 }
 
 // buildNearestCentroid picks the class with the nearest centroid. Since 1.6 it has priors and probabilities.
@@ -48,13 +51,7 @@ func buildNearestCentroid(a attrs) (*estimator, error) {
 	}
 	switch a.text("metric") {
 	case "manhattan":
-		return e.picks(k, nearest(centres, n, k, func(a, b []float64) float64 {
-			sum := 0.0
-			for j, v := range a {
-				sum += math.Abs(v - b[j])
-			}
-			return sum
-		})), nil
+		return e.picks(k, nearest(centres, n, k, manhattan)), nil
 	case "euclidean":
 		e.picks(k, nearest(centres, n, k, squaredDistance))
 	default:
@@ -105,31 +102,49 @@ func (a attrs) centroidScores(e *estimator, centres []float64, n int) (*estimato
 
 // buildGaussianMixture gives the most likely component.
 func buildGaussianMixture(a attrs) (*estimator, error) {
+	components, n, err := a.gaussians()
+	if err != nil {
+		return nil, err
+	}
+	weights, err := a.vector("weights_", len(components))
+	if err != nil {
+		return nil, err
+	}
+	for c, w := range weights {
+		components[c].start += math.Log(w)
+	}
+	return a.mixture(components, n)
+}
+
+// gaussians reads the log densities of a mixture's components, over n columns.
+func (a attrs) gaussians() (components []quadratic, n int, err error) {
 	means, n, err := a.matrix("means_", -1, -1)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	k := len(means) / n
-	weights, err := a.vector("weights_", k)
-	if err != nil {
-		return nil, err
-	}
 	precision, _, err := a.floats("precisions_cholesky_")
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	components := make([]quadratic, k)
+	components = make([]quadratic, k)
 	for c := range components {
 		rotation, err := a.precision(precision, c, k, n)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		q := quadratic{math.Log(weights[c]), means[c*n : (c+1)*n], rotation, n}
+		q := quadratic{0, means[c*n : (c+1)*n], rotation, n}
 		for j := range n {
 			q.start += math.Log(rotation[j*n+j]) - math.Log(2*math.Pi)/2
 		}
 		components[c] = q
 	}
+	return components, n, nil
+}
+
+// mixture makes an estimator that picks one of the components.
+func (a attrs) mixture(components []quadratic, n int) (*estimator, error) {
+	k := len(components)
 	return a.byLogLikelihood(n, sequentialLabels(k), eachRow(n, k, func(x, out []float64) {
 		for c := range components {
 			out[c] = components[c].value(x)

@@ -13,7 +13,7 @@ func compositionEntries() []entry {
 		in("sklearn.pipeline", buildPipeline, "Pipeline"),
 		in("sklearn.pipeline", buildFeatureUnion, "FeatureUnion"),
 		in(c+"_column_transformer", buildColumnTransformer, "ColumnTransformer"),
-		in(c+"_column_transformer", nil, "_RemainderColsList"),
+		in(c+"_column_transformer", nil, "_RemainderColsList", "make_column_selector"),
 		in(c+"_target", buildTransformedTarget, "TransformedTargetRegressor"),
 		in("sklearn.model_selection._search", buildSearch, "GridSearchCV", "RandomizedSearchCV"),
 	)
@@ -27,51 +27,142 @@ type sidePart struct {
 
 // sideBySide makes a transformer of parts that take the same columns.
 func (a attrs) sideBySide(in int, parts []sidePart) (*estimator, error) {
-	width, takes := 0, true
+	u := &union{parts: parts}
+	var members []*estimator
+	texts, sparse, traced := false, false, false
 	for _, p := range parts {
 		if p.Kind != Transformer || p.Out < 1 || p.In != in {
 			return nil, fmt.Errorf("%s: it consists of something that is no transformer of %d columns", a.class(), in)
 		}
-		width += p.Out
-		takes = takes && p.Missing
-	}
-	e, err := a.transformer(in, width, func(x []float64, rows int, out []float64, s *Scratch) error {
-		mark := s.mark()
-		defer s.release(mark)
-		at := 0
-		for _, p := range parts {
-			v := s.floats(rows * p.Out)
-			if err := p.apply(x, rows, v, s); err != nil {
-				return err
-			}
-			for i, f := range v {
-				out[i/p.Out*width+at+i%p.Out] = f * p.weight
-			}
-			at += p.Out
-			s.release(mark)
+		if u.width += p.Out; u.width > maxWidth {
+			break // which the signature refuses
 		}
-		return nil
-	})
+		members = append(members, p.estimator)
+		texts, sparse, traced = texts || p.texts, sparse || p.sparse != nil, traced || p.traced()
+	}
+	if err := a.l.spend(len(parts) * in); err != nil {
+		return nil, a.errorf("n_features_in_", "%w", err)
+	}
+	e, err := a.transformer(in, u.width, u.apply)
 	if err != nil {
 		return nil, err
 	}
-	e.Missing = takes
-	return e, nil
+	if e.takingAs(members); sparse {
+		e.sparse = u.sparse
+	}
+	if e.texts = texts; traced {
+		if err := a.l.spend(originSize * u.width); err != nil {
+			return nil, a.errorf("n_features_in_", "%w", err)
+		}
+		e.origins = u.origins()
+	}
+	return e.allSparse(members), nil
 }
 
-// weightOf reads a part's weight from transformer_weights.
-func (a attrs) weightOf(name any) (float64, error) {
-	entries, _ := pickle.Entries(a.o.Attrs["transformer_weights"])
-	for _, e := range entries {
-		if e.Key == name {
-			w, err := pickle.Float(e.Value)
-			if err != nil {
-				return 0, a.errorf("transformer_weights", "%w", err)
+// origins returns where each column is from.
+func (u *union) origins() []origin {
+	out := make([]origin, 0, u.width)
+	for _, p := range u.parts {
+		for k := range p.Out {
+			from := p.origin(k)
+			if p.weight != 1 {
+				from.kept &= Nulls
 			}
-			return w, nil
+			out = append(out, from)
 		}
 	}
-	return 1, nil
+	return out
+}
+
+// union puts the rows of its parts one after the other.
+type union struct {
+	parts []sidePart
+	width int
+}
+
+func (u *union) apply(x []float64, rows int, out []float64, s *Scratch) error {
+	mark := s.mark()
+	defer s.release(mark)
+	at := 0
+	for _, p := range u.parts {
+		v := s.floats(rows * p.Out)
+		if err := p.apply(x, rows, v, s); err != nil {
+			return err
+		}
+		for r := range rows {
+			to := out[r*u.width+at:][:p.Out]
+			if copy(to, v[r*p.Out:]); p.weight != 1 {
+				for i := range to {
+					to[i] *= p.weight
+				}
+			}
+		}
+		at += p.Out
+		s.release(mark)
+	}
+	return nil
+}
+
+// sparse is apply for sparse rows: first all parts, then row by row what they gave.
+func (u *union) sparse(x []float64, rows int, to *sparse, s *Scratch) error {
+	mark, from := s.mark(), s.sparseUsed
+	defer func() {
+		s.release(mark)
+		s.releaseSparse(from)
+	}()
+	for _, p := range u.parts {
+		t := s.takeSparse()
+		if p.sparse != nil {
+			if err := p.sparse(x, rows, t, s); err != nil {
+				return err
+			}
+			continue
+		}
+		inner := s.mark()
+		v := s.floats(rows * p.Out)
+		if err := p.apply(x, rows, v, s); err != nil {
+			return err
+		}
+		t.addDense(v, rows)
+		s.release(inner)
+	}
+	for r := range rows {
+		at := 0
+		for i, p := range u.parts {
+			columns, values := s.sparses[from+i].row(r)
+			for i, c := range columns {
+				to.add(at+int(c), values[i]*p.weight)
+			}
+			at += p.Out
+		}
+		to.end()
+	}
+	return nil
+}
+
+// byName returns the entries of an attribute that is a dict with names as keys.
+func (a attrs) byName(name string) map[string]any {
+	out := map[string]any{}
+	entries, _ := pickle.Entries(a.o.Attrs[name])
+	for _, e := range entries {
+		if key, ok := e.Key.(string); ok {
+			out[key] = e.Value
+		}
+	}
+	return out
+}
+
+// weightOf returns a part's weight of transformer_weights.
+func (a attrs) weightOf(weights map[string]any, name string) (float64, error) {
+	v, ok := weights[name]
+	if !ok {
+		return 1, nil
+	}
+	w, err := pickle.Float(v)
+	if err != nil {
+		return 0, a.errorf("transformer_weights", "%w", err)
+	}
+	return w, nil
 }
 
 // buildColumnTransformer reads transformers_: (name, transformer, columns).
@@ -84,13 +175,20 @@ func buildColumnTransformer(a attrs) (*estimator, error) {
 	if err != nil {
 		return nil, err
 	}
+	resolved := a.byName("_transformer_to_input_indices") // since 1.0
+	weights := a.byName("transformer_weights")
 	var parts []sidePart
 	for i, item := range items {
 		triple, err := pickle.Sequence(item)
 		if err != nil || len(triple) != 3 {
 			return nil, a.errorf("transformers_", "place %d holds no name, transformer and columns", i)
 		}
-		columns, err := a.columnsOf(triple[2], width)
+		name, _ := triple[0].(string)
+		chosen, ok := resolved[name]
+		if !ok {
+			chosen = triple[2]
+		}
+		columns, err := a.columnsOf(chosen, width)
 		if err != nil {
 			return nil, a.errorf("transformers_", "columns at place %d: %w", i, err)
 		}
@@ -101,131 +199,57 @@ func buildColumnTransformer(a attrs) (*estimator, error) {
 		if err != nil {
 			return nil, a.errorf("transformers_", "transformer at place %d: %w", i, err)
 		}
-		if p.weight, err = a.weightOf(triple[0]); err != nil {
+		if p.weight, err = a.weightOf(weights, name); err != nil {
 			return nil, err
 		}
 		parts = append(parts, p)
 	}
-	return a.sideBySide(width, parts)
+	e, err := a.sideBySide(width, parts)
+	if err != nil {
+		return nil, err
+	}
+	if e.Names == nil {
+		e.Names, err = a.columnNames(width)
+	}
+	return e, err
 }
 
 func (a attrs) columnPart(v any, columns []int, width int) (sidePart, error) {
-	e := identity(len(columns))
+	inner := identity(len(columns))
 	if v != "passthrough" {
-		var err error
-		if e, err = a.l.build(v); err != nil {
+		e, err := a.l.build(v)
+		if err != nil {
 			return sidePart{}, err
 		}
+		inner = e.transforming().widened(len(columns))
 	}
-	e, err := onColumns(e.widened(len(columns)), columns, width)
-	return sidePart{estimator: e}, err
+	if err := a.l.spend(width + originSize*inner.Out); err != nil {
+		return sidePart{}, err
+	}
+	e, err := onColumns(inner, columns, width)
+	if err != nil {
+		return sidePart{}, err
+	}
+	takes := make([]Takes, width)
+	for j := range takes {
+		takes[j] = anything
+	}
+	for i, column := range columns {
+		takes[column] &= inner.takesAt(i)
+	}
+	e.taking(takes).Documents = false
+	return sidePart{estimator: e}, nil
 }
 
 // identity hands rows on.
 func identity(n int) *estimator {
 	return &estimator{
-		Signature: Signature{Kind: Transformer, In: n, Out: n, Vector: true, Missing: true},
+		Signature: Signature{Kind: Transformer, In: n, Out: n, Vector: true, Missing: true}, takesAny: true, texts: true,
 		apply: func(x []float64, _ int, out []float64, _ *Scratch) error {
 			copy(out, x)
 			return nil
 		},
 	}
-}
-
-// columnsOf reads which columns a transformer gets: indices, a mask, a slice, or names.
-func (a attrs) columnsOf(v any, width int) ([]int, error) {
-	if o, ok := v.(*pickle.Object); ok && o.Class.Name == "_RemainderColsList" {
-		v = o.Attrs["data"]
-	}
-	if s, ok := v.(*pickle.Slice); ok {
-		return sliceColumns(s, width)
-	}
-	var items []any
-	if arr, err := pickle.ArrayOf(v); err == nil {
-		if items, err = a.values("transformers_", arr); err != nil {
-			return nil, err
-		}
-	} else if items, err = pickle.Sequence(v); err != nil {
-		return nil, fmt.Errorf("want a list, an array, a mask or a slice: a single column is not supported")
-	}
-	var names []string
-	var out []int
-	for i, item := range items {
-		scalar, err := pickle.Scalar(item)
-		if err != nil {
-			return nil, err
-		}
-		column := 0
-		switch c := scalar.(type) {
-		case bool:
-			if len(items) != width {
-				return nil, fmt.Errorf("a mask has %d places for %d columns", len(items), width)
-			}
-			if !c {
-				continue
-			}
-			column = i
-		case int64:
-			column = int(c)
-		case string:
-			if names == nil {
-				if names, err = a.names(width); err != nil {
-					return nil, err
-				}
-			}
-			column = indexOf(names, c)
-		default:
-			return nil, fmt.Errorf("a column is neither an index nor a name")
-		}
-		if column < 0 {
-			column += width
-		}
-		if column < 0 || column >= width {
-			return nil, fmt.Errorf("there is no column %v", scalar)
-		}
-		out = append(out, column)
-	}
-	return out, nil
-}
-
-// indexOf returns the place of a name, or a number that is no column.
-func indexOf(names []string, name string) int {
-	for i, n := range names {
-		if n == name {
-			return i
-		}
-	}
-	return len(names) + maxWidth
-}
-
-func sliceColumns(s *pickle.Slice, width int) ([]int, error) {
-	bound := func(v any, otherwise int) int {
-		n, err := pickle.Int(v)
-		if err != nil {
-			return otherwise
-		}
-		if n < 0 {
-			n += width
-		}
-		return min(width, max(0, n))
-	}
-	for _, v := range []any{s.Start, s.Stop} {
-		if _, err := pickle.Int(v); v != nil && err != nil {
-			return nil, fmt.Errorf("a slice by names is not supported: use a list of them")
-		}
-	}
-	step := 1
-	if s.Step != nil {
-		var err error
-		if step, err = pickle.Int(s.Step); err != nil || step < 1 {
-			return nil, fmt.Errorf("a slice has a step that is not a positive number")
-		}
-	}
-	var out []int
-	for c := bound(s.Start, 0); c < bound(s.Stop, width); c += step {
-		out = append(out, c)
-	}
-	return out, nil
 }
 
 // buildFeatureUnion reads transformer_list: (name, transformer).
@@ -234,6 +258,7 @@ func buildFeatureUnion(a attrs) (*estimator, error) {
 	if err != nil {
 		return nil, err
 	}
+	weights := a.byName("transformer_weights")
 	var parts []sidePart
 	width := anyWidth
 	for i, item := range items {
@@ -250,7 +275,9 @@ func buildFeatureUnion(a attrs) (*estimator, error) {
 				return nil, a.errorf("transformer_list", "place %d: %w", i, err)
 			}
 		}
-		w, err := a.weightOf(pair[0])
+		e = e.transforming()
+		name, _ := pair[0].(string)
+		w, err := a.weightOf(weights, name)
 		if err != nil {
 			return nil, err
 		}

@@ -21,9 +21,12 @@ type Signature struct {
 	Labels   []any    // of a classifier of one output: int64, uint64, float64, bool or string
 	Outputs  [][]any  // of a classifier of several outputs: the labels of each
 	Names    []string // of the columns it takes, if the file has them
-	Missing  bool     // it takes NaN
+	Missing  bool     // it takes NaN, in some columns at least
 	Proba    int      // probabilities that it gives for a row, 0 for none
 	Decision int      // decision values that it gives for a row, 0 for none
+
+	// Documents: a row is one text, and a list of texts is a list of rows.
+	Documents bool
 }
 
 // Grouped reports whether probabilities are a list for each output. Where each output is a label that is there or not,
@@ -43,9 +46,31 @@ type rowsFunc func(x []float64, rows int, out []float64, s *Scratch) error
 // estimator is what a builder makes.
 type estimator struct {
 	Signature
-	apply    rowsFunc // Out numbers for a row
-	proba    rowsFunc // Proba numbers for a row
-	decision rowsFunc // Decision numbers for a row
+	apply    rowsFunc   // Out numbers for a row
+	proba    rowsFunc   // Proba numbers for a row
+	decision rowsFunc   // Decision numbers for a row
+	sparse   sparseFunc // what apply gives as sparse rows; nil if it can't
+
+	// sparseIfGiven: sparse is of use where the rows that the estimator gets are sparse, too.
+	sparseIfGiven bool
+
+	takes    []Takes // what it takes in each column; nil: numbers, and NaN where Missing is set
+	takesAny bool    // it takes anything in all columns, and hands it on as it is
+	// columnwise: of a transformer: column k that it gives is computed from column k alone, and missing where that is.
+	columnwise bool
+	origins    []origin // of other transformers: what each column that it gives is from; nil: from more than one
+	texts      bool     // of a transformer: what it gives may hold text
+
+	sparseSelf *estimator // see takesSparse
+	step       *estimator // what it is where others follow it, if it then transforms rows rather than answers
+}
+
+// transforming is what an estimator does to rows that it hands on.
+func (e *estimator) transforming() *estimator {
+	if e.step != nil {
+		return e.step
+	}
+	return e
 }
 
 // withProba adds probabilities.

@@ -1,8 +1,12 @@
 package model_test
 
 import (
+	"archive/tar"
 	"archive/zip"
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -12,29 +16,32 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/weirhq/weir/service/cell"
 	"github.com/weirhq/weir/service/model"
 )
 
 // fixture is what scikit-learn says about a model file: see service/testdata/make_fixtures.py and make_models.py.
 type fixture struct {
-	Class         string       `json:"class"`
-	Version       string       `json:"version"`
-	Format        string       `json:"format"`
-	Vector        bool         `json:"vector"`
-	Float32       bool         `json:"float32"` // scikit-learn computes it in 32 bits
-	X             [][]*float64 `json:"x"`       // null is NaN
-	Prediction    []any        `json:"prediction"`
-	Probabilities []any        `json:"probabilities"`
-	Decision      []any        `json:"decision"`
+	Class         string   `json:"class"`
+	Version       string   `json:"version"`
+	Format        string   `json:"format"`
+	Vector        bool     `json:"vector"`
+	Float32       bool     `json:"float32"` // scikit-learn computes it in 32 bits
+	X             []any    `json:"x"`       // rows, null being what is missing; or texts
+	Columns       []string `json:"columns"` // names of the columns, if scikit-learn was asked with them
+	Prediction    []any    `json:"prediction"`
+	Probabilities []any    `json:"probabilities"`
+	Decision      []any    `json:"decision"`
 	name          string
 	content       []byte
+	texts         [][]byte // that cells of rows stand for
 }
 
 // fixtures reads the model files that lie open and those in the bundles.
 func fixtures(t testing.TB) []fixture {
 	t.Helper()
 	files := map[string][]byte{}
-	paths, err := filepath.Glob("../testdata/sklearn-*/*")
+	paths, err := filepath.Glob("../testdata/*-*/*")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,6 +53,8 @@ func fixtures(t testing.TB) []fixture {
 		name := strings.TrimPrefix(filepath.ToSlash(path), "../testdata/")
 		if before, ok := strings.CutSuffix(name, ".zip"); ok {
 			unzip(t, path, before, files)
+		} else if before, ok := strings.CutSuffix(name, ".tar.gz"); ok {
+			untar(t, b, before, files)
 		} else {
 			files[name] = b
 		}
@@ -73,7 +82,22 @@ func newFixture(t testing.TB, base string, b []byte, files map[string][]byte) fi
 			f.name, f.content = base+suffix, content
 		}
 	}
+	for _, row := range f.X {
+		for _, v := range list(row) {
+			if text, ok := v.(string); ok {
+				f.texts = append(f.texts, []byte(text))
+			}
+		}
+	}
 	return f
+}
+
+// list is a row as a list: a text is one of one cell.
+func list(row any) []any {
+	if cells, ok := row.([]any); ok {
+		return cells
+	}
+	return []any{row}
 }
 
 func unzip(t testing.TB, path, prefix string, files map[string][]byte) {
@@ -96,6 +120,26 @@ func unzip(t testing.TB, path, prefix string, files map[string][]byte) {
 	}
 }
 
+func untar(t testing.TB, content []byte, prefix string, files map[string][]byte) {
+	t.Helper()
+	z, err := gzip.NewReader(bytes.NewReader(content))
+	if err != nil {
+		t.Fatalf("%s: %v", prefix, err)
+	}
+	for r := tar.NewReader(z); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", prefix, err)
+		}
+		if files[prefix+"/"+h.Name], err = io.ReadAll(r); err != nil {
+			t.Fatalf("%s: %v", prefix, err)
+		}
+	}
+}
+
 func TestPredictsAsScikitLearn(t *testing.T) {
 	for _, f := range fixtures(t) {
 		t.Run(f.name, func(t *testing.T) {
@@ -109,23 +153,23 @@ func TestPredictsAsScikitLearn(t *testing.T) {
 			if m.Class != f.Class || m.Vector != f.Vector {
 				t.Errorf("class %s, vector %v: want %s, %v", m.Class, m.Vector, f.Class, f.Vector)
 			}
-			x := f.rows()
-			batch := predict(t, m, x)
+			x, s := f.rows(), f.scratch()
+			batch := predictWith(t, m, x, s)
 			for i, want := range f.Prediction {
 				check(t, fmt.Sprintf("row %d in a batch", i), batch[i], want)
-				check(t, fmt.Sprintf("row %d alone", i), predict(t, m, x[i:i+1])[0], want)
+				check(t, fmt.Sprintf("row %d alone", i), predictWith(t, m, x[i:i+1], s)[0], want)
 			}
 			if f.Format == "" {
 				return // of make_fixtures.py, which writes predictions only
 			}
-			checkScores(t, "probabilities", m, m.Proba, m.Probabilities, x, f.Probabilities)
-			checkScores(t, "decision values", m, m.Decision, m.DecisionValues, x, f.Decision)
+			checkScores(t, "probabilities", m, m.Proba, m.Probabilities, x, s, f.Probabilities)
+			checkScores(t, "decision values", m, m.Decision, m.DecisionValues, x, s, f.Decision)
 		})
 	}
 }
 
 func checkScores(t *testing.T, what string, m *model.Model, n int,
-	f func([]float64, int, []float64, *model.Scratch) error, x [][]float64, want []any,
+	f func([]float64, int, []float64, *model.Scratch) error, x [][]float64, s *model.Scratch, want []any,
 ) {
 	t.Helper()
 	if (n > 0) != (want != nil) {
@@ -136,7 +180,7 @@ func checkScores(t *testing.T, what string, m *model.Model, n int,
 		return
 	}
 	out := make([]float64, n*len(x))
-	if err := f(flat(x), len(x), out, &model.Scratch{}); err != nil {
+	if err := f(flat(x), len(x), out, s); err != nil {
 		t.Fatal(err)
 	}
 	for i := range x {
@@ -167,26 +211,44 @@ func scores(m *model.Model, row []float64) any {
 	return out
 }
 
-// rows is X with NaN.
+// rows is X with NaN, and with texts as cells.
 func (f *fixture) rows() [][]float64 {
-	out := make([][]float64, len(f.X))
+	out, texts := make([][]float64, len(f.X)), 0
 	for i, row := range f.X {
-		for _, v := range row {
-			if v == nil {
-				out[i] = append(out[i], math.NaN())
-			} else {
-				out[i] = append(out[i], *v)
+		for _, v := range list(row) {
+			number := math.NaN()
+			switch v := v.(type) {
+			case float64:
+				number = v
+			case bool:
+				number = map[bool]float64{true: 1}[v]
+			case string:
+				number = cell.Text(texts)
+				texts++
 			}
+			out[i] = append(out[i], number)
 		}
 	}
 	return out
 }
 
+// scratch is one for the fixture's rows.
+func (f *fixture) scratch() *model.Scratch {
+	s := &model.Scratch{}
+	s.SetInput(f.texts, true)
+	return s
+}
+
 // predict returns for each row a label, a number or a list of them, as JSON has them.
 func predict(t testing.TB, m *model.Model, x [][]float64) []any {
 	t.Helper()
+	return predictWith(t, m, x, &model.Scratch{})
+}
+
+func predictWith(t testing.TB, m *model.Model, x [][]float64, s *model.Scratch) []any {
+	t.Helper()
 	out := make([]float64, len(x)*m.Out)
-	if err := m.Predict(flat(x), len(x), out, &model.Scratch{}); err != nil {
+	if err := m.Predict(flat(x), len(x), out, s); err != nil {
 		t.Fatal(err)
 	}
 	answers := make([]any, len(x))
@@ -248,6 +310,11 @@ func check(t *testing.T, what string, got, want any) {
 		if ok && math.Abs(g-w) <= tolerance*max(1, math.Abs(w)) {
 			return
 		}
+	case bool:
+		g, ok := got.(float64) // of a transformer that hands a boolean on
+		if ok && g == map[bool]float64{true: 1}[w] || got == want {
+			return
+		}
 	case []any:
 		g, ok := got.([]any)
 		if ok && len(g) == len(w) {
@@ -273,7 +340,9 @@ func TestFixturesCoverSeveralVersions(t *testing.T) {
 		}
 		versions[m.Sklearn] = true
 	}
-	for _, want := range []string{"0.24.2", "1.2.1", "1.5.2", "1.9.1"} {
+	for _, want := range []string{
+		"0.24.2", "1.0.2", "1.1.3", "1.2.1", "1.3.2", "1.4.2", "1.5.2", "1.6.1", "1.7.2", "1.8.0", "1.9.1",
+	} {
 		if !versions[want] {
 			t.Errorf("no fixture of scikit-learn %s", want)
 		}

@@ -1,217 +1,197 @@
 package model
 
 import (
-	"errors"
-	"fmt"
-	"math"
 	"runtime"
 	"sync"
+	"sync/atomic"
 )
 
-// node is one node of a packed tree, 8 bytes: which way to go for x, and where that leads.
+// forestSpec says what the trees of a forest have in common.
+type forestSpec struct {
+	columns  int  // numbers in a row
+	outputs  int  // sums for a row
+	width    int  // numbers in a leaf
+	round32  bool // rows are rounded to float32 first, as many libraries do
+	sums32   bool // each sum is rounded to float32, leaf by leaf
+	nan      bool // rows may hold NaN
+	infinite bool // rows may hold infinities, or what rounding to float32 makes one
+}
+
+// forest adds up the leaves that a row reaches in many trees: the one evaluator of every kind of tree model.
 //
-// The children of a node are neighbours: the left one, for x <= threshold, at child, the right one behind it. A leaf
-// has the threshold +Inf and itself as child, so that a walk of fixed length ends in it without asking.
-type node struct {
-	threshold float32
-	ref       uint32 // child<<8 | feature
-}
-
-// wideNode is a node for trees of more than 256 columns, or forests of more than 2^24 nodes.
-type wideNode struct {
-	threshold float32
-	feature   uint32
-	child     uint32
-}
-
-// Limits of the 8-byte node.
-const (
-	narrowFeatures = 1 << 8
-	narrowNodes    = 1 << 24
-)
-
-// forest is a set of trees over the same columns, packed in breadth-first order one after the other.
+// Its rows are prepared before the walks: only the columns that are split on, and each as often as there are rules for
+// missing numbers in it, with NaN replaced by what a plain comparison sends the right way.
 type forest struct {
-	features int
-	outputs  int // numbers in a leaf
-	groups   int // that these are for: each group of a classifier adds up to 1
-	missing  bool
-	nanLeft  []uint64 // bits: the nodes where NaN goes left; nil: nowhere
-	narrow   []node
-	wide     []wideNode // in place of narrow
-	leaf     []uint32   // of each node: where its numbers begin in values
-	values   []float64
-	roots    []uint32
-	depths   []int
+	forestSpec
+	uses    []use
+	trees   []tree
+	steps   int // of a walk through all trees
+	values  []float64
+	sets    []categorySet
+	hasSets bool
+	narrow  packed[float32, uint32]
+	wide    packed[float64, uint64] // in place of narrow
 }
 
-// packForest packs trees. normalise makes the numbers of each leaf add up to 1.
-func packForest(trees []*rawTree, normalise bool) (*forest, error) {
-	f := &forest{features: trees[0].features, outputs: trees[0].outputs, groups: trees[0].groups, missing: true}
-	total := 0
-	for i, t := range trees {
-		if t.features != f.features || t.outputs != f.outputs || t.groups != f.groups {
-			return nil, fmt.Errorf("tree %d: it has other columns or classes than tree 0", i)
-		}
-		total += t.nodes
-		f.missing = f.missing && t.hasMissing
-	}
-	if total > math.MaxInt32 {
-		return nil, errors.New("the trees have more than 2^31 nodes")
-	}
-	if f.features > narrowFeatures || total > narrowNodes {
-		f.wide = make([]wideNode, 0, total)
-	} else {
-		f.narrow = make([]node, 0, total)
-	}
-	f.leaf = make([]uint32, 0, total)
-	if f.missing {
-		f.nanLeft = make([]uint64, (total+63)/64)
-	}
-	for i, t := range trees {
-		if err := f.add(t, normalise); err != nil {
-			return nil, fmt.Errorf("tree %d: %w", i, err)
-		}
-	}
-	return f, nil
+type tree struct {
+	root  uint32
+	depth int
+	leaf  int // where the numbers of its leaves begin in values
+	to    int // first output that they add to
+	sets  bool
 }
 
-// add packs one tree. Each node may be reached once, so that there are neither cycles nor shared branches.
-func (f *forest) add(t *rawTree, normalise bool) error {
-	base := len(f.leaf)
-	f.roots = append(f.roots, uint32(base))
-	seen := make([]bool, t.nodes)
-	queue, levels := []int{0}, 0
-	for level := queue; len(level) > 0; levels++ {
-		var below []int
-		next := len(f.leaf) + len(level)
-		for _, i := range level {
-			if seen[i] {
-				return fmt.Errorf("node %d is reached in two ways", i)
-			}
-			seen[i] = true
-			left, right, leaf, err := t.split(i)
-			if err != nil {
-				return err
-			}
-			if leaf {
-				f.addLeaf(t, i, levels, normalise)
-				continue
-			}
-			if f.missing && t.missing.Int(i) != 0 {
-				f.nanLeft[len(f.leaf)/64] |= 1 << (len(f.leaf) % 64)
-			}
-			f.push(floorFloat32(t.threshold.Float(i)), t.column(i), next+len(below))
-			f.leaf = append(f.leaf, 0)
-			below = append(below, left, right)
-		}
-		if len(f.leaf)+len(below)-base > t.nodes {
-			return errors.New("a node is reached in two ways")
-		}
-		level = below
+// parallelSteps is the number of steps from which on another goroutine is worth its start.
+const parallelSteps = 1 << 17
+
+// add adds to acc (rows*outputs numbers) the leaves that each row of x reaches, in the trees' order. It returns a
+// *RangeError for the first number that the model doesn't take.
+func (f *forest) add(x []float64, rows int, acc []float64, s *Scratch) error {
+	workers := 1
+	if rows >= 2*lanes {
+		workers = min(runtime.GOMAXPROCS(0), rows*f.steps/parallelSteps)
 	}
-	f.depths = append(f.depths, levels-1)
-	return nil
+	if workers > 1 {
+		return f.addParallel(x, rows, acc, workers)
+	}
+	return f.addRows(x, 0, rows, acc, s)
 }
 
-func (f *forest) addLeaf(t *rawTree, i, depth int, normalise bool) {
-	self := len(f.leaf)
-	f.push(float32(math.Inf(1)), 0, self)
-	f.leaf = append(f.leaf, uint32(len(f.values)))
-	if t.byDepth {
-		f.values = append(f.values, float64(depth)+averagePath(t.samples.Float(i)))
-		return
-	}
-	size := f.groupSize()
-	for from := i * t.outputs; from < (i+1)*t.outputs; from += size {
-		f.addValues(t.values[from:from+size], normalise)
-	}
-}
-
-// groupSize is how many numbers a leaf has for one output.
-func (f *forest) groupSize() int { return f.outputs / f.groups }
-
-func (f *forest) addValues(values []float64, normalise bool) {
-	sum := 0.0
-	for _, v := range values {
-		sum += v
-	}
-	// Since 1.3 the file holds fractions; dividing them again would only add rounding.
-	if !normalise || sum == 0 || math.Abs(sum-1) < 1e-9 {
-		sum = 1
-	}
-	for _, v := range values {
-		f.values = append(f.values, v/sum)
-	}
-}
-
-func (f *forest) push(threshold float32, feature, child int) {
-	if f.wide != nil {
-		f.wide = append(f.wide, wideNode{threshold, uint32(feature), uint32(child)})
-		return
-	}
-	f.narrow = append(f.narrow, node{threshold, uint32(child)<<8 | uint32(feature)})
-}
-
-// errFloat32 is what scikit-learn says of such a number too: trees compare in float32.
-const errFloat32 = "the number is too large for this model, which computes in 32-bit floats"
-
-// cast converts rows to float32, as scikit-learn does before it asks a tree.
-func cast(x []float64, width int, missing bool, s *Scratch) ([]float32, error) {
-	s.float32s = grow(&s.float32s, len(x))
-	for i, v := range x {
-		c := float32(v)
-		if c-c != 0 && !(missing && v != v) { // infinite or NaN
-			return nil, &RangeError{Row: i / width, Column: i % width, Reason: errFloat32}
-		}
-		s.float32s[i] = c
-	}
-	return s.float32s, nil
-}
-
-// parallelWork is the number of walks from which on several goroutines share a batch.
-const parallelWork = 1 << 16
-
-// sum adds up the leaves that each row reaches, in the trees' order: rows*outputs numbers to acc.
-func (f *forest) sum(x []float32, rows int, acc []float64) {
-	clear(acc)
-	workers := runtime.GOMAXPROCS(0)
-	if rows*len(f.roots) < parallelWork || workers == 1 {
-		f.sumRows(x, rows, acc)
-		return
-	}
-	f.sumParallel(x, rows, acc, workers)
-}
-
-// sumParallel splits the rows. (It is a function of its own so that small batches don't pay for its closure.)
-func (f *forest) sumParallel(x []float32, rows int, acc []float64, workers int) {
+// addParallel shares blocks of rows among goroutines. (It is a function of its own so that small batches don't pay
+// for its closure.)
+func (f *forest) addParallel(x []float64, rows int, acc []float64, workers int) error {
+	var next, failed atomic.Int64
 	var wg sync.WaitGroup
-	size := (rows + workers - 1) / workers
-	for from := 0; from < rows; from += size {
-		to := min(from+size, rows)
+	size := max(lanes, min(blockRows, (rows/workers+lanes-1)/lanes*lanes))
+	errs := make([]error, (rows+size-1)/size)
+	for range workers {
 		wg.Go(func() {
-			f.sumRows(x[from*f.features:to*f.features], to-from, acc[from*f.outputs:to*f.outputs])
+			s := scratches.Get().(*Scratch)
+			defer scratches.Put(s)
+			for failed.Load() == 0 {
+				b := int(next.Add(1)) - 1
+				if b >= len(errs) {
+					return
+				}
+				if errs[b] = f.addRows(x, b*size, min((b+1)*size, rows), acc, s); errs[b] != nil {
+					failed.Store(1)
+				}
+			}
 		})
 	}
 	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// blockRows is how many rows go through one tree before the next tree: they stay in the cache.
-const blockRows = 512
+var scratches = sync.Pool{New: func() any { return new(Scratch) }}
 
-func (f *forest) sumRows(x []float32, rows int, acc []float64) {
-	if f.missing && hasNaN(x) {
-		f.sumMissing(x, rows, acc)
-		return
+// addRows does the rows from one number to another.
+func (f *forest) addRows(x []float64, from, to int, acc []float64, s *Scratch) error {
+	if err := f.check(x, from, to); err != nil {
+		return err
 	}
-	if rows == 1 {
-		f.sumRow(x, acc)
-		return
+	if f.narrow != nil {
+		addAll(f, f.narrow, x, from, to, acc, &s.trees32)
+	} else {
+		addAll(f, f.wide, x, from, to, acc, &s.trees64)
 	}
-	for from := 0; from < rows; from += blockRows {
-		to := min(from+blockRows, rows)
-		for t := range f.roots {
-			f.sumBlock(t, x[from*f.features:to*f.features], acc[from*f.outputs:to*f.outputs])
+	return nil
+}
+
+// Bounds of a block, whose prepared rows should stay in the cache.
+const (
+	blockRows    = 1024
+	blockNumbers = 1 << 16
+)
+
+// addAll takes blocks of rows through one tree before the next, and the few rows that are left one by one.
+func addAll[T number, R word](f *forest, p packed[T, R], x []float64, from, to int, acc []float64, w *treeRows[T]) {
+	block := max(lanes, min(blockRows, blockNumbers/max(1, len(f.uses))/lanes*lanes))
+	w.reserve(len(f.uses), min(block, to-from)/lanes)
+	for to-from >= lanes {
+		rows := min(block, (to-from)/lanes*lanes)
+		for r := 0; r < rows; r += lanes {
+			w.prepare8(f, x[(from+r)*f.columns:(from+r+lanes)*f.columns], r/lanes)
 		}
+		for i := range f.trees {
+			addBlock(f, p, &f.trees[i], w, rows, acc[from*f.outputs:(from+rows)*f.outputs])
+		}
+		from += rows
+	}
+	for ; from < to; from++ {
+		w.prepare1(f, x[from*f.columns:(from+1)*f.columns])
+		addRow(f, p, w, acc[from*f.outputs:(from+1)*f.outputs])
+	}
+}
+
+// addBlock finds the leaves of all rows before it adds them up: these loads don't wait for one another.
+func addBlock[T number, R word](f *forest, p packed[T, R], t *tree, w *treeRows[T], rows int, acc []float64) {
+	leaves := w.leaves[:rows]
+	if t.sets {
+		for r := range leaves {
+			leaves[r] = p.payload(p.ofRow(R(t.root), w.group(f, r/lanes), r%lanes, f.sets))
+		}
+	} else {
+		for r := 0; r < rows; r += lanes {
+			p.ofRows(R(t.root), t.depth, w.group(f, r/lanes), (*[lanes]uint32)(leaves[r:]))
+		}
+	}
+	f.addLeaves(t, leaves, acc)
+}
+
+// addLeaves adds the leaf of each row. The usual widths have loops of their own.
+func (f *forest) addLeaves(t *tree, leaves []uint32, acc []float64) {
+	values, k := f.values[t.leaf:], f.outputs
+	switch {
+	case f.width == 1 && !f.sums32:
+		for r, n := range leaves {
+			acc[r*k+t.to] += values[n]
+		}
+	case f.width == 1:
+		for r, n := range leaves {
+			acc[r*k+t.to] = float64(float32(acc[r*k+t.to]) + float32(values[n]))
+		}
+	case f.width == 2 && k == 2 && !f.sums32:
+		for r, n := range leaves {
+			v, to := values[2*n:], acc[2*r:]
+			to[0] += v[0]
+			to[1] += v[1]
+		}
+	default:
+		for r, n := range leaves {
+			f.addLeaf(t, int(n), acc[r*k:(r+1)*k])
+		}
+	}
+}
+
+func addRow[T number, R word](f *forest, p packed[T, R], w *treeRows[T], acc []float64) {
+	var leaf [lanes]uint32
+	for from := 0; from < len(f.trees); from += lanes {
+		trees := f.trees[from:min(from+lanes, len(f.trees))]
+		p.ofTrees(trees, w.row, &leaf)
+		for i := range trees {
+			if trees[i].sets {
+				leaf[i] = p.payload(p.ofRow(R(trees[i].root), w.group(f, 0), 0, f.sets))
+			}
+			f.addLeaf(&trees[i], int(leaf[i]), acc)
+		}
+	}
+}
+
+func (f *forest) addLeaf(t *tree, n int, acc []float64) {
+	values := f.values[t.leaf+n*f.width:]
+	if f.sums32 {
+		for k := range f.width {
+			acc[t.to+k] = float64(float32(acc[t.to+k]) + float32(values[k]))
+		}
+		return
+	}
+	for k := range f.width {
+		acc[t.to+k] += values[k]
 	}
 }

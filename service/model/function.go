@@ -36,17 +36,20 @@ var functions = map[string]func(float64) float64{
 // numpyModules are where the functions live.
 var numpyModules = []string{"numpy", "numpy.core._multiarray_umath", "numpy._core._multiarray_umath"}
 
-// function returns the function that an attribute names. None is the identity, and so is scikit-learn's check of
-// arrays, which some estimators put in front of themselves.
+// isIdentity reports whether an attribute names the identity. None is it, and so is scikit-learn's check of arrays,
+// which some estimators put in front of themselves.
+func (a attrs) isIdentity(name string) bool {
+	n, ok := a.o.Attrs[name].(*pickle.Named)
+	return a.o.Attrs[name] == nil ||
+		ok && n.Global == (pickle.Global{Module: "functools.partial of sklearn.utils.validation", Name: "check_array"})
+}
+
+// function returns the function that an attribute names.
 func (a attrs) function(name string) (func(float64) float64, error) {
-	v := a.o.Attrs[name]
-	if v == nil {
+	if a.isIdentity(name) {
 		return func(v float64) float64 { return v }, nil
 	}
-	if n, ok := v.(*pickle.Named); ok {
-		if n.Global == (pickle.Global{Module: "functools.partial of sklearn.utils.validation", Name: "check_array"}) {
-			return func(v float64) float64 { return v }, nil
-		}
+	if n, ok := a.o.Attrs[name].(*pickle.Named); ok {
 		if f := functions[n.Global.Name]; f != nil && slices.Contains(numpyModules, n.Global.Module) {
 			return f, nil
 		}
@@ -72,6 +75,9 @@ func (a attrs) functionTransformer(name, arguments string) (*estimator, error) {
 		if n, err = a.width(); err != nil {
 			return nil, err
 		}
+	}
+	if a.isIdentity(name) {
+		return identity(n), nil
 	}
 	e := &estimator{Signature: Signature{Kind: Transformer, In: n, Out: n, Vector: true, Missing: true}}
 	e.apply = func(x []float64, _ int, out []float64, _ *Scratch) error {

@@ -13,8 +13,10 @@ func otherEntries() []entry {
 		in("sklearn.neural_network._multilayer_perceptron", buildMLPClassifier, "MLPClassifier"),
 		in("sklearn.neural_network._multilayer_perceptron", buildMLPRegressor, "MLPRegressor"),
 		in("sklearn.neural_network._stochastic_optimizers", nil, "AdamOptimizer", "SGDOptimizer"),
-		in("sklearn.cross_decomposition._pls", buildPLS, "PLSRegression", "PLSCanonical"),
+		in("sklearn.cross_decomposition._pls", buildPLS, "PLSRegression", "PLSCanonical", "CCA"),
 		in("sklearn.gaussian_process._gpr", buildGaussianProcess, "GaussianProcessRegressor"),
+		in("sklearn.gaussian_process._gpc", buildProcessClassifier, "GaussianProcessClassifier"),
+		in("sklearn.gaussian_process._gpc", buildLaplace, "_BinaryGaussianProcessClassifierLaplace"),
 		in("sklearn.gaussian_process.kernels", nil, "ConstantKernel", "WhiteKernel", "RBF", "Matern", "RationalQuadratic",
 			"DotProduct", "Sum", "Product", "Exponentiation", "ExpSineSquared"),
 	} {
@@ -127,6 +129,46 @@ func (a attrs) kernel(name string, n, depth int) (kernel, error) {
 		return func(x, y []float64) float64 { return dot(x, y) + sigma*sigma }, err
 	}
 	return k.stationary(n)
+}
+
+// kernelDiagonal is the kernel of a row with itself: there white noise counts.
+func (a attrs) kernelDiagonal(name string, n int, k kernel) (func(x []float64) float64, error) {
+	same := func(x []float64) float64 { return k(x, x) }
+	o, _ := a.o.Attrs[name].(*pickle.Object)
+	if o == nil {
+		return same, nil
+	}
+	parts := attrs{o, a.l}
+	part := func(name string) (func(x []float64) float64, error) {
+		inner, err := parts.kernel(name, n, 1)
+		if err != nil {
+			return nil, err
+		}
+		return parts.kernelDiagonal(name, n, inner)
+	}
+	switch o.Class.Name {
+	case "WhiteKernel":
+		level, err := parts.number("noise_level")
+		return func([]float64) float64 { return level }, err
+	case "Exponentiation":
+		inner, err := part("kernel")
+		if err != nil {
+			return nil, err
+		}
+		power, err := parts.number("exponent")
+		return func(x []float64) float64 { return math.Pow(inner(x), power) }, err
+	case "Sum", "Product":
+		first, err := part("k1")
+		if err != nil {
+			return nil, err
+		}
+		second, err := part("k2")
+		if o.Class.Name == "Sum" {
+			return func(x []float64) float64 { return first(x) + second(x) }, err
+		}
+		return func(x []float64) float64 { return first(x) * second(x) }, err
+	}
+	return same, nil
 }
 
 // number reads an attribute that is one number.

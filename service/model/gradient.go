@@ -10,40 +10,29 @@ import (
 
 // gradientBoosting adds learning_rate times the trees to what init_ says: K sums a row.
 type gradientBoosting struct {
-	in, k   int
-	start   rowsFunc  // K numbers a row; nil: all 0
-	forests []*forest // one for each of the sums
+	in, k  int
+	start  rowsFunc // K numbers a row; nil: all 0
+	forest *forest
 }
 
 func (g *gradientBoosting) raw(x []float64, rows int, out []float64, s *Scratch) error {
-	mark := s.mark()
-	defer s.release(mark)
-	x32, err := cast(x, g.in, false, s)
-	if err != nil {
-		return err
-	}
 	if g.start == nil {
 		clear(out)
-	} else {
-		rounded := s.floats(len(x))
-		for i, v := range x32 {
-			rounded[i] = float64(v)
-		}
-		if err := g.start(rounded, rows, out, s); err != nil {
-			return err
-		}
-		if x32, err = cast(x, g.in, false, s); err != nil { // init_ may have used the same memory
-			return err
-		}
+		return g.forest.add(x, rows, out, s)
 	}
-	v := s.floats(rows)
-	for k, f := range g.forests {
-		f.sum(x32, rows, v)
-		for r := range rows {
-			out[r*g.k+k] += v[r]
-		}
+	if err := g.forest.check(x, 0, rows); err != nil { // before init_ complains in its own words
+		return err
 	}
-	return nil
+	mark := s.mark()
+	defer s.release(mark)
+	rounded := s.floats(len(x))
+	for i, v := range x {
+		rounded[i] = float64(float32(v))
+	}
+	if err := g.start(rounded, rows, out, s); err != nil {
+		return err
+	}
+	return g.forest.add(x, rows, out, s)
 }
 
 // readGradientBoosting reads estimators_ (iterations × K trees), learning_rate and init_.
@@ -64,53 +53,60 @@ func readGradientBoosting(a attrs, classes int) (*gradientBoosting, error) {
 	if want := max(1, classes); g.k != want && (classes != 2 || g.k != 1) {
 		return nil, a.errorf("estimators_", "want %d trees in each iteration, not %d", want, g.k)
 	}
-	for k := range g.k {
-		f, err := a.boostedTrees(items, k, g.k)
-		if err != nil {
-			return nil, fmt.Errorf("%s.estimators_: %w", a.class(), err)
-		}
-		if k > 0 && f.features != g.in {
-			return nil, a.errorf("estimators_", "the trees have different numbers of columns")
-		}
-		g.in, g.forests = f.features, append(g.forests, f)
+	if g.forest, err = a.boostedTrees(items, g.k); err != nil {
+		return nil, fmt.Errorf("%s.estimators_: %w", a.class(), err)
 	}
+	g.in = g.forest.columns
 	g.start, err = a.boostingStart(g, classes)
 	return g, err
 }
 
-// boostedTrees packs the k-th tree of each iteration, with its leaves multiplied by the learning rate.
-func (a attrs) boostedTrees(items []any, k, n int) (*forest, error) {
+// boostedTrees packs the trees of k outputs, with their leaves multiplied by the learning rate.
+func (a attrs) boostedTrees(items []any, k int) (*forest, error) {
 	rate, _, err := a.floats("learning_rate")
 	if err != nil {
 		return nil, err
 	}
-	var trees []*rawTree
-	for i := k; i < len(items); i += n {
-		o, ok := items[i].(*pickle.Object)
-		if !ok {
-			return nil, errors.New("it holds something that is no tree")
+	trees, total := make([]*rawTree, len(items)), 0
+	for i, item := range items {
+		if trees[i], err = a.boostedTree(item); err != nil {
+			return nil, fmt.Errorf("tree %d: %w", i, err)
 		}
-		tree, err := attrs{o, a.l}.object("tree_", "Tree")
-		if err != nil {
-			return nil, err
+		if trees[i].features != trees[0].features {
+			return nil, fmt.Errorf("tree %d: it has other columns than tree 0", i)
 		}
-		t, err := readTree(tree)
-		if err != nil {
-			return nil, err
-		}
-		if t.outputs != 1 {
-			return nil, errors.New("its trees have several outputs")
-		}
-		trees = append(trees, t)
+		total += trees[i].nodes
 	}
-	f, err := packForest(trees, false)
+	p := a.l.newPacker(forestSpec{columns: trees[0].features, outputs: k, width: 1, round32: true}, total)
+	err = eachTree(trees, func(at int, t *rawTree) error {
+		return p.tree(t.nodes, at%k, func(i int, n *rawNode) error {
+			err := t.node(i, n, false)
+			if n.leaf {
+				n.value[0] *= rate[0]
+			}
+			return err
+		})
+	})
 	if err != nil {
 		return nil, err
 	}
-	for i := range f.values {
-		f.values[i] *= rate[0]
+	return p.forest(), nil
+}
+
+func (a attrs) boostedTree(item any) (*rawTree, error) {
+	o, ok := item.(*pickle.Object)
+	if !ok {
+		return nil, errors.New("it is no tree")
 	}
-	return f, nil
+	tree, err := attrs{o, a.l}.object("tree_", "Tree")
+	if err != nil {
+		return nil, err
+	}
+	t, err := readTree(tree)
+	if err == nil && t.outputs != 1 {
+		return nil, errors.New("it has several outputs")
+	}
+	return t, err
 }
 
 // boostingStart makes what init_ adds: for classes the link of its probabilities.

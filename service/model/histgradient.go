@@ -21,73 +21,19 @@ func boostingEntries() []entry {
 	)
 }
 
-// histNode is a node of a histogram tree, which compares in float64. Children are after their parents, so that every
-// walk ends.
-type histNode struct {
-	threshold   float64 // of a leaf: its value
-	feature     int32
-	left, right int32 // of a leaf: 0
-	bitset      int32 // of a category split: its index, else -1
-	missingLeft bool
-}
-
-type histTree struct {
-	nodes   []histNode
-	bitsets [][8]uint32 // the categories that go left
-}
-
-// histBoosting adds K groups of trees to a baseline.
+// histBoosting adds K groups of trees to a baseline. They compare in float64.
 type histBoosting struct {
-	in, k      int
-	baseline   []float64
-	trees      [][]histTree        // iterations × K
-	known      map[int32][8]uint32 // of a category column: the categories seen in training
-	categories []bool
+	in, k    int
+	baseline []float64
+	known    map[int][4]uint64 // of a category column: the categories seen in training, as bits
+	forest   *forest
 }
 
-func (t *histTree) value(h *histBoosting, x []float64) float64 {
-	i := int32(0)
-	for {
-		n := &t.nodes[i]
-		if n.left == 0 {
-			return n.threshold
-		}
-		if n.goesLeft(t, h, x[n.feature]) {
-			i = n.left
-		} else {
-			i = n.right
-		}
-	}
-}
-
-func (n *histNode) goesLeft(t *histTree, h *histBoosting, v float64) bool {
-	switch {
-	case v != v:
-		return n.missingLeft
-	case n.bitset < 0:
-		return v <= n.threshold
-	case v < 0 || v >= 256:
-		return n.missingLeft
-	case inBitset(&t.bitsets[n.bitset], uint(v)):
-		return true
-	}
-	known := h.known[n.feature]
-	return !inBitset(&known, uint(v)) && n.missingLeft // unknown categories count as missing
-}
-
-func inBitset(set *[8]uint32, v uint) bool { return set[v/32]>>(v%32)&1 != 0 }
-
-func (h *histBoosting) raw(x []float64, rows int, out []float64, _ *Scratch) error {
+func (h *histBoosting) raw(x []float64, rows int, out []float64, s *Scratch) error {
 	for r := range rows {
-		row, to := x[r*h.in:(r+1)*h.in], out[r*h.k:(r+1)*h.k]
-		copy(to, h.baseline)
-		for _, iteration := range h.trees {
-			for k := range iteration {
-				to[k] += iteration[k].value(h, row)
-			}
-		}
+		copy(out[r*h.k:(r+1)*h.k], h.baseline)
 	}
-	return nil
+	return h.forest.add(x, rows, out, s)
 }
 
 // readHistBoosting reads _baseline_prediction, _predictors and the categories of _bin_mapper.
@@ -99,7 +45,7 @@ func readHistBoosting(a attrs) (*histBoosting, error) {
 	if n, err := a.integer("_n_features"); err == nil { // what the trees see
 		in = n
 	}
-	h := &histBoosting{in: in, known: map[int32][8]uint32{}}
+	h := &histBoosting{in: in, known: map[int][4]uint64{}}
 	if in < 1 || in > maxWidth {
 		return nil, a.errorf("n_features_in_", "it is %d", in)
 	}
@@ -114,19 +60,19 @@ func readHistBoosting(a attrs) (*histBoosting, error) {
 	if err != nil {
 		return nil, err
 	}
+	p := a.l.newPacker(forestSpec{columns: in, outputs: h.k, width: 1, nan: true, infinite: true}, 0)
 	for i, item := range iterations {
 		trees, err := pickle.Sequence(item)
 		if err != nil || len(trees) != h.k || h.k == 0 {
 			return nil, a.errorf("_predictors", "iteration %d has not %d trees", i, h.k)
 		}
-		list := make([]histTree, h.k)
 		for k, v := range trees {
-			if list[k], err = h.readTree(a, v); err != nil {
+			if err := h.readTree(a, v, p, k); err != nil {
 				return nil, a.errorf("_predictors", "tree %d of iteration %d: %w", k, i, err)
 			}
 		}
-		h.trees = append(h.trees, list)
 	}
+	h.forest = p.forest()
 	return h, nil
 }
 

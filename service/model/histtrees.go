@@ -9,7 +9,6 @@ import (
 
 // readCategories reads the categories seen in training: the bin thresholds of category columns.
 func (h *histBoosting) readCategories(a attrs) error {
-	h.categories = make([]bool, h.in)
 	mapper, err := a.object("_bin_mapper", "_BinMapper")
 	if err != nil {
 		return err
@@ -37,103 +36,99 @@ func (h *histBoosting) readCategories(a attrs) error {
 		if err != nil {
 			return mapper.errorf("bin_thresholds_", "%w", err)
 		}
-		var set [8]uint32
+		var set [4]uint64
 		for _, v := range values {
 			if v >= 0 && v < 256 {
-				set[uint(v)/32] |= 1 << (uint(v) % 32)
+				set[uint(v)/64] |= 1 << (uint(v) % 64)
 			}
 		}
-		h.known[int32(f)], h.categories[f] = set, true
+		h.known[f] = set
 	}
 	return nil
 }
 
-func (h *histBoosting) readTree(a attrs, v any) (histTree, error) {
-	var t histTree
+// readTree adds a TreePredictor to the sums of output k.
+func (h *histBoosting) readTree(a attrs, v any, p *packer, k int) error {
 	o, ok := v.(*pickle.Object)
 	if !ok || o.Class.Name != "TreePredictor" {
-		return t, fmt.Errorf("want a TreePredictor")
+		return fmt.Errorf("want a TreePredictor")
 	}
-	p := attrs{o, a.l}
-	value, err := p.get("nodes")
-	if err != nil {
-		return t, err
-	}
-	arr, err := pickle.ArrayOf(value)
-	if err != nil {
-		return t, err
-	}
-	records, err := arr.Records()
-	if err != nil {
-		return t, err
-	}
-	if err := a.l.spend(64 * records.Len); err != nil {
-		return t, err
-	}
-	if err := t.readBitsets(p); err != nil {
-		return t, err
-	}
-	t.nodes = make([]histNode, records.Len)
-	return t, t.readNodes(h, records)
-}
-
-func (t *histTree) readBitsets(p attrs) error {
-	if _, ok := p.o.Attrs["raw_left_cat_bitsets"]; !ok {
-		return nil
-	}
-	v, shape, err := p.floats("raw_left_cat_bitsets")
+	tree := attrs{o, a.l}
+	value, err := tree.get("nodes")
 	if err != nil {
 		return err
 	}
-	if len(v) == 0 {
-		return nil
+	arr, err := pickle.ArrayOf(value)
+	if err != nil {
+		return err
 	}
-	if len(shape) != 2 || shape[1] != 8 {
-		return p.errorf("raw_left_cat_bitsets", "it has the shape %v", shape)
+	records, err := arr.Records()
+	if err != nil {
+		return err
 	}
-	t.bitsets = make([][8]uint32, shape[0])
-	for i, f := range v {
-		if f < 0 || f > math.MaxUint32 {
-			return p.errorf("raw_left_cat_bitsets", "it holds no sets of bits")
-		}
-		t.bitsets[i/8][i%8] = uint32(f)
+	if err := a.l.spend(64 * records.Len); err != nil {
+		return err
 	}
-	return nil
-}
-
-func (t *histTree) readNodes(h *histBoosting, records pickle.Records) error {
+	bitsets, err := readBitsets(tree)
+	if err != nil {
+		return err
+	}
 	c, err := newHistColumns(records)
 	if err != nil {
 		return err
 	}
-	if records.Len == 0 {
-		return fmt.Errorf("it has no nodes")
+	return p.tree(records.Len, k, func(i int, n *rawNode) error { return h.node(&c, bitsets, i, n) })
+}
+
+// readBitsets reads the categories that go left, 256 bits for each split on them.
+func readBitsets(tree attrs) ([][4]uint64, error) {
+	if _, ok := tree.o.Attrs["raw_left_cat_bitsets"]; !ok {
+		return nil, nil
 	}
-	for i := range t.nodes {
-		n := &t.nodes[i]
-		if c.leaf.Int(i) != 0 {
-			n.threshold = c.value.Float(i)
-			continue
+	v, shape, err := tree.floats("raw_left_cat_bitsets")
+	if err != nil || len(v) == 0 {
+		return nil, err
+	}
+	if len(shape) != 2 || shape[1] != 8 {
+		return nil, tree.errorf("raw_left_cat_bitsets", "it has the shape %v", shape)
+	}
+	bitsets := make([][4]uint64, shape[0])
+	for i, f := range v {
+		if f < 0 || f > math.MaxUint32 {
+			return nil, tree.errorf("raw_left_cat_bitsets", "it holds no sets of bits")
 		}
-		left, right, feature := c.left.Int(i), c.right.Int(i), c.feature.Int(i)
-		if left <= int64(i) || right <= int64(i) || left >= int64(records.Len) || right >= int64(records.Len) {
-			return fmt.Errorf("node %d has the children %d and %d: want them after it, up to %d", i, left, right, records.Len-1)
+		bitsets[i/8][i%8/2] |= uint64(f) << (32 * (i % 2))
+	}
+	return bitsets, nil
+}
+
+// node describes node i to a packer.
+func (h *histBoosting) node(c *histColumns, bitsets [][4]uint64, i int, n *rawNode) error {
+	if n.leaf = c.leaf.Int(i) != 0; n.leaf {
+		n.value = append(n.value, c.value.Float(i))
+		return nil
+	}
+	n.left, n.right, n.column = int(c.left.Int(i)), int(c.right.Int(i)), int(c.feature.Int(i))
+	missingLeft := c.missing.Int(i) != 0
+	if c.categorical == nil || c.categorical.Int(i) == 0 {
+		n.threshold = c.threshold.Float(i)
+		if missingLeft {
+			n.missing = nanLeft
 		}
-		if feature < 0 || feature >= int64(h.in) {
-			return fmt.Errorf("node %d splits on column %d: want 0 to %d", i, feature, h.in-1)
-		}
-		*n = histNode{
-			threshold: c.threshold.Float(i), feature: int32(feature), left: int32(left), right: int32(right), bitset: -1,
-			missingLeft: c.missing.Int(i) != 0,
-		}
-		if c.categorical != nil && c.categorical.Int(i) != 0 {
-			set := c.bitset.Int(i)
-			if set < 0 || set >= int64(len(t.bitsets)) || !h.categories[feature] {
-				return fmt.Errorf("node %d splits on categories that there are not", i)
-			}
-			n.bitset = int32(set)
+		return nil
+	}
+	set := c.bitset.Int(i)
+	known, ok := h.known[n.column]
+	if set < 0 || set >= int64(len(bitsets)) || !ok {
+		return fmt.Errorf("node %d splits on categories that there are not", i)
+	}
+	bits := bitsets[set]
+	if missingLeft { // unknown categories count as missing
+		for w := range bits {
+			bits[w] |= ^known[w]
 		}
 	}
+	n.set = &categorySet{bits: bits[:], outside: missingLeft, nan: missingLeft}
 	return nil
 }
 

@@ -14,11 +14,10 @@ func buildIsolationForest(a attrs) (*estimator, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := packForest(trees, false)
+	f, err := packForest(a.l, trees, false, a.version() >= 106)
 	if err != nil {
 		return nil, err
 	}
-	f.missing = f.missing && a.version() >= 106
 	name := "_max_samples" // since 1.3; before, without the underscore in front
 	if _, ok := a.o.Attrs[name]; !ok {
 		name = "max_samples_"
@@ -33,11 +32,10 @@ func buildIsolationForest(a attrs) (*estimator, error) {
 	}
 	scale := float64(len(trees)) * averagePath(float64(samples))
 	e, err := a.outlierDetector(width, func(x []float64, rows int, out []float64, s *Scratch) error {
-		x32, err := cast(x, width, f.missing, s)
-		if err != nil {
+		clear(out)
+		if err := f.add(x, rows, out, s); err != nil {
 			return err
 		}
-		f.sum(x32, rows, out)
 		for r, depth := range out {
 			score := 1.0
 			if scale != 0 {
@@ -50,7 +48,7 @@ func buildIsolationForest(a attrs) (*estimator, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.Missing = f.missing
+	e.Missing = f.nan
 	return e, nil
 }
 

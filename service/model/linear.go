@@ -12,7 +12,11 @@ type linear struct {
 }
 
 // values computes all functions of each row.
-func (l *linear) values(x []float64, rows int, out []float64, _ *Scratch) error {
+func (l *linear) values(x []float64, rows int, out []float64, s *Scratch) error {
+	if x == nil {
+		l.sparseValues(s.in, rows, out)
+		return nil
+	}
 	for r := range rows {
 		row := x[r*l.in : (r+1)*l.in]
 		for k := range l.out {
@@ -28,7 +32,11 @@ func buildLinearRegression(a attrs) (*estimator, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.regressor(l.in, l.out, vector, l.values)
+	e, err := a.regressor(l.in, l.out, vector, l.values)
+	if err != nil {
+		return nil, err
+	}
+	return e.takesSparse(), nil
 }
 
 // buildLogisticRegression reads coef_ (1 or classes × columns), intercept_ and classes_. Which loss it was fitted with
@@ -103,7 +111,7 @@ func (a attrs) linearClassifier() (*estimator, *linear, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return e.withDecision(l.out, l.values).picks(l.out, l.values), l, nil
+	return e.withDecision(l.out, l.values).picks(l.out, l.values).takesSparse(), l, nil
 }
 
 // linear reads coef_ and intercept_.

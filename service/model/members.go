@@ -53,16 +53,6 @@ func (a attrs) sameWidth(members []*estimator) (int, error) {
 	return n, nil
 }
 
-// missing reports whether all members take NaN.
-func missing(members []*estimator) bool {
-	for _, m := range members {
-		if !m.Missing {
-			return false
-		}
-	}
-	return true
-}
-
 // relabelled gives a classifier that was fitted on the numbers 0 to n-1 the labels that they stand for.
 func relabelled(e *estimator, labels []any) (*estimator, error) {
 	if e.Kind != Classifier || e.Outputs != nil || len(e.Labels) != len(labels) {

@@ -5,37 +5,44 @@
 package model
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
-	"strings"
+	"slices"
 
 	"github.com/weirhq/weir/service/pickle"
 )
 
-// RangeError is a number in a request that the estimator can't take.
+// RangeError is a cell in a request that the estimator can't take.
 type RangeError struct {
-	Row, Column int
+	Row, Column int    // Column is -1 if it is none of the request's, but one that a step of the model made
+	Name        string // of the column, if the file has it
 	Reason      string
 }
 
-// Error says where the number is and what is wrong with it.
+// Error says where the cell is and what is wrong with it.
 func (e *RangeError) Error() string {
+	switch {
+	case e.Column < 0:
+		return fmt.Sprintf("row %d: %s", e.Row, e.Reason)
+	case e.Name != "":
+		return fmt.Sprintf("row %d, column %d (%.60q): %s", e.Row, e.Column, e.Name, e.Reason)
+	}
 	return fmt.Sprintf("row %d, column %d: %s", e.Row, e.Column, e.Reason)
 }
 
 // Model is an estimator that was read from a file.
 type Model struct {
 	Signature
-	Class   string // such as "Pipeline"
-	Sklearn string // version of scikit-learn that wrote the file, "" if it doesn't say
+	Class   string   // such as "Pipeline"
+	Sklearn string   // version of scikit-learn that wrote the file, "" if it doesn't say
+	Columns []Column // that it takes; none where In is -1
 	est     *estimator
+	checks  bool // cells of all requests are checked, because columns differ in what they take
 }
 
-// Predict computes the estimator's answers: rows*In numbers from x, rows*Out numbers to out. For a classifier they are
-// indices into Labels, or into the labels of each of Outputs.
+// Predict computes the estimator's answers: rows*In cells from x, rows*Out numbers to out. For a classifier they are
+// indices into Labels, or into the labels of each of Outputs. Where x holds texts or missing cells, s.SetInput is to be
+// called before; a *RangeError is about a cell that the model can't take.
 func (m *Model) Predict(x []float64, rows int, out []float64, s *Scratch) error {
 	return m.run(m.est.apply, m.Out, x, rows, out, s)
 }
@@ -55,69 +62,75 @@ func (m *Model) run(f rowsFunc, width int, x []float64, rows int, out []float64,
 		return errors.New("the model doesn't have this")
 	}
 	if m.In >= 0 && len(x) != rows*m.In || len(out) != rows*width {
-		return fmt.Errorf("predict: want %d numbers for %d rows, not %d", rows*m.In, rows, len(x))
+		return fmt.Errorf("predict: want %d cells for %d rows, not %d", rows*m.In, rows, len(x))
 	}
 	s.reset()
-	return f(x, rows, out, s)
+	if m.checks || s.given > 0 || s.missing && !m.Missing {
+		if err := m.est.check(x, rows, s); err != nil {
+			return m.named(err)
+		}
+	}
+	if err := f(x, rows, out, s); err != nil {
+		return m.named(err)
+	}
+	return nil
 }
 
-// ErrDigest means that a file is not the one that was meant.
-var ErrDigest = errors.New("the file's digest is not the expected one")
+// named adds to an error which column it is about.
+func (m *Model) named(err error) error {
+	if e := (*RangeError)(nil); errors.As(err, &e) && e.Column >= 0 && e.Column < len(m.Columns) {
+		named := *e
+		named.Name = m.Columns[e.Column].Name
+		return &named
+	}
+	return err
+}
 
-// maxFile is the largest model file that is read.
-const maxFile = 2 << 30
+// maxAnswer caps the numbers that are computed for a request.
+const maxAnswer = 1 << 24
 
-// LoadFile reads the model in a file. If digest is not empty ("sha256:" and 64 hex digits, the prefix may be left out),
-// the file must have that SHA-256. It returns the file's digest with the prefix.
-func LoadFile(path, digest string) (*Model, string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, "", fmt.Errorf("read model: %w", err)
-	}
-	if info.Size() > maxFile {
-		return nil, "", fmt.Errorf("read model %s: it has %d bytes: want at most %d", path, info.Size(), maxFile)
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, "", fmt.Errorf("read model: %w", err)
-	}
-	sum := sha256.Sum256(data)
-	got := "sha256:" + hex.EncodeToString(sum[:])
-	if want := "sha256:" + strings.ToLower(strings.TrimPrefix(digest, "sha256:")); digest != "" && got != want {
-		return nil, got, fmt.Errorf("check model %s: %w: want %s, but it has %s", path, ErrDigest, want, got)
-	}
-	m, err := Load(data)
-	if err != nil {
-		return nil, got, fmt.Errorf("load model %s: %w", path, err)
-	}
-	return m, got, nil
+// MaxRows returns how many rows can be asked at once, so that what the model gives for them stays within bounds.
+func (m *Model) MaxRows() int { return max(1, maxAnswer/max(m.Out, m.Proba, m.Decision, 1)) }
+
+// TakesText reports whether text may stand in some column.
+func (m *Model) TakesText() bool {
+	return m.est.takesAny || slices.ContainsFunc(m.est.takes, func(t Takes) bool { return t&Texts != 0 })
 }
 
 // Load builds the model from a file's content. It never panics, whatever the content.
-func Load(data []byte) (m *Model, err error) {
+func Load(data []byte) (*Model, error) {
+	m, _, err := load(data)
+	return m, err
+}
+
+// load is Load; it returns the loader too, which knows what was in the file.
+func load(data []byte) (m *Model, l *loader, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			m, err = nil, fmt.Errorf("the file is damaged: %.200s", fmt.Sprint(r))
+			m, l, err = nil, nil, fmt.Errorf("the file is damaged: %.200s", fmt.Sprint(r))
 		}
 	}()
 	if data, err = pickle.Unpack(data); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	v, err := pickle.Load(data, Known)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	o, ok := v.(*pickle.Object)
 	if !ok {
-		return nil, errors.New("the file holds no estimator: want one fitted scikit-learn estimator")
+		return nil, nil, errors.New("the file holds no estimator: want one fitted scikit-learn estimator")
 	}
-	est, err := newLoader(len(data)).build(o)
+	l = newLoader(len(data))
+	l.root = o
+	est, err := l.build(o)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	m = &Model{Signature: est.Signature, Class: o.Class.Name, est: est}
+	m = &Model{Signature: est.Signature, Class: o.Class.Name, est: est, Columns: est.columns()}
+	m.checks = est.takes != nil
 	m.Sklearn, _ = o.Attrs["_sklearn_version"].(string)
-	return m, m.check()
+	return m, l, m.check()
 }
 
 // maxWidth caps the numbers in a row, so that a file can't make a small request cost much memory.

@@ -12,7 +12,9 @@ func multiEntries() []entry {
 		in(o, buildMultiOutputClassifier, "MultiOutputClassifier"),
 		in("sklearn.calibration", buildCalibrated, "CalibratedClassifierCV"),
 		in("sklearn.calibration", nil, "_CalibratedClassifier", "_SigmoidCalibration"),
-		in("sklearn.isotonic", nil, "IsotonicRegression"),
+		in("sklearn.isotonic", buildIsotonic, "IsotonicRegression"),
+		in(o, buildRegressorChain, "RegressorChain"),
+		in(o, buildClassifierChain, "ClassifierChain"),
 	} {
 		out = append(out, list...)
 	}
@@ -127,9 +129,6 @@ func buildOneVsRest(a attrs) (*estimator, error) {
 	if err != nil {
 		return nil, err
 	}
-	if kind := binarizer.text("y_type_"); kind != "binary" && kind != "multiclass" {
-		return nil, a.errorf("label_binarizer_", "a target of kind %q is not supported: want one class for each row", kind)
-	}
 	labels, err := binarizer.labels()
 	if err != nil {
 		return nil, err
@@ -137,6 +136,13 @@ func buildOneVsRest(a attrs) (*estimator, error) {
 	members, parts, threshold, in, err := a.binaries()
 	if err != nil {
 		return nil, err
+	}
+	switch kind := binarizer.text("y_type_"); kind {
+	case "binary", "multiclass":
+	case "multilabel-indicator":
+		return a.severalLabels(members, parts, threshold, in)
+	default:
+		return nil, a.errorf("label_binarizer_", "a target of kind %.40q is not supported", kind)
 	}
 	n := len(members)
 	if n != len(labels) && (n != 1 || len(labels) != 2) {
@@ -146,6 +152,7 @@ func buildOneVsRest(a attrs) (*estimator, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.allSparse(members)
 	scores := together(parts)
 	switch {
 	case n == 1:
@@ -167,6 +174,32 @@ func buildOneVsRest(a attrs) (*estimator, error) {
 	}
 	same := func(v float64) float64 { return v }
 	return e.withProba(len(labels), oneVersusRest(together(probas), n, len(labels), same)), nil
+}
+
+// severalLabels says of each label whether a row has it.
+func (a attrs) severalLabels(members []*estimator, parts []rowsFunc, threshold float64, in int) (*estimator, error) {
+	n := len(members)
+	sig, err := a.signature(Classifier, in, n)
+	if err != nil {
+		return nil, err
+	}
+	sig.Vector = true
+	var probas []rowsFunc
+	for _, m := range members {
+		sig.Outputs = append(sig.Outputs, sequentialLabels(2))
+		if m.Proba == 2 {
+			probas = append(probas, second(m.proba))
+		}
+	}
+	scores := together(parts)
+	e := (&estimator{Signature: sig}).above(threshold, scores)
+	if threshold == 0 {
+		e.withDecision(n, scores)
+	}
+	if len(probas) == n {
+		e.withProba(n, together(probas))
+	}
+	return e, nil
 }
 
 func buildOneVsOne(a attrs) (*estimator, error) {

@@ -1,8 +1,6 @@
 package model
 
-import (
-	"strings"
-)
+import "strings"
 
 // losses are the classes in which scikit-learn keeps what a model was fitted with: loss functions and links. Where a
 // prediction depends on one, its builder looks at the name.
@@ -22,16 +20,10 @@ var losses = map[string]string{
 	"sklearn.preprocessing._label": "LabelBinarizer LabelEncoder",
 }
 
-const cythonLosses = "CyHalfSquaredError CyAbsoluteError CyPinballLoss CyHuberLoss CyHalfPoissonLoss CyHalfGammaLoss " +
-	"CyHalfTweedieLoss CyHalfTweedieLossIdentity CyHalfBinomialLoss CyHalfMultinomialLoss CyExponentialLoss"
-
 func partEntries() []entry {
 	var out []entry
 	for module, classes := range losses {
 		out = append(out, in(module, nil, strings.Fields(classes)...)...)
-	}
-	for class := range strings.FieldsSeq(cythonLosses) {
-		out = append(out, in("sklearn._loss._loss _loss", nil, class, "__pyx_unpickle_"+class)...)
 	}
 	return out
 }

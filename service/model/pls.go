@@ -30,7 +30,7 @@ func buildPLS(a attrs) (*estimator, error) {
 	if l.intercept, err = a.vector(intercept, l.out); err != nil {
 		return nil, err
 	}
-	if a.version() < 103 {
+	if a.version() < 105 {
 		scale, err := a.vector("_x_std", n)
 		if err != nil {
 			return nil, err

@@ -31,7 +31,7 @@ func buildPowerTransformer(a attrs) (*estimator, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.Missing = true
+	e.Missing, e.columnwise = true, true
 	standardize, err := a.flag("standardize")
 	if err != nil || !standardize {
 		return e, err

@@ -69,5 +69,9 @@ func buildTruncatedSVD(a attrs) (*estimator, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.transformer(l.in, l.out, l.values)
+	e, err := a.transformer(l.in, l.out, l.values)
+	if err != nil {
+		return nil, err
+	}
+	return e.takesSparse(), nil
 }

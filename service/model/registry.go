@@ -23,7 +23,9 @@ type entry struct {
 var entries = slices.Concat(
 	linearEntries(), treeEntries(), ensembleEntries(), boostingEntries(), scalerEntries(), transformerEntries(),
 	reductionEntries(), compositionEntries(), neighborEntries(), naiveBayesEntries(), discriminantEntries(),
-	mixtureEntries(), svmEntries(), multiEntries(), otherEntries(), partEntries(),
+	mixtureEntries(), svmEntries(), multiEntries(), otherEntries(), partEntries(), textEntries(), outlierEntries(), kernelEntries(),
+	selectionModelEntries(), decompositionEntries(), clusterEntries(), wrapperEntries(), xgboostEntries(),
+	lightgbmEntries(),
 )
 
 // in gives classes of one module the same builder. Without a builder they may only be part of others.
@@ -59,14 +61,17 @@ func Known(g pickle.Global) bool {
 // bounds the work of a prediction.
 type loader struct {
 	builders map[pickle.Global]builder
+	root     *pickle.Object
 	built    int
+	trees    int // packed, and their nodes
+	nodes    int
 	depth    int
 	budget   int // memory that may still be used: arrays of a file can share bytes, copies of them don't
 }
 
 // newLoader allows memory for size bytes of pickle.
 func newLoader(size int) *loader {
-	return &loader{builders: registry, budget: 64<<20 + 16*size}
+	return &loader{builders: registry, budget: 32<<20 + 16*size}
 }
 
 // spend takes n bytes off the budget.

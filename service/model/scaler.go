@@ -56,7 +56,7 @@ func (a attrs) scaling(n int, shift, scale []float64) (*estimator, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.Missing = true
+	e.Missing, e.columnwise = true, true
 	return e, nil
 }
 
@@ -104,7 +104,7 @@ func (a attrs) numeric(n int, f func(x, out []float64)) (*estimator, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.Missing = true
+	e.Missing, e.columnwise = true, true
 	return e, nil
 }
 

@@ -5,9 +5,22 @@ package model
 //
 // It is a stack: an estimator takes what it needs, calls those within it, and releases what it took.
 type Scratch struct {
-	float32s []float32
-	stack    []float64
-	used     int
+	trees32 treeRows[float32]
+	trees64 treeRows[float64]
+	stack   []float64
+	used    int
+	near    []near // of estimators that look for neighbours
+	order   []int  // of estimators that sort
+
+	texts   [][]byte // what cells stand for: of the request, and behind them of estimators
+	given   int      // texts of the request
+	missing bool     // the request has missing cells
+
+	sparses    []*sparse // a stack as well
+	sparseUsed int
+	in         *sparse // the rows of the current function where its x is nil
+
+	words words // of estimators that read text
 }
 
 // maxKept is the largest stack that is kept after a call, in numbers.
@@ -31,13 +44,14 @@ func (s *Scratch) release(mark int) { s.used = mark }
 
 // reset makes the Scratch ready for the next call, also after a panic.
 func (s *Scratch) reset() {
-	s.used = 0
+	s.used, s.sparseUsed, s.in = 0, 0, nil
+	s.texts = s.texts[:s.given]
+	s.words.reset()
 	if len(s.stack) > maxKept {
 		s.stack = nil
 	}
-	if len(s.float32s) > maxKept {
-		s.float32s = nil
-	}
+	s.trees32.reset()
+	s.trees64.reset()
 }
 
 // grow returns a slice of n elements that reuses the memory of *buf. Its content is undefined.

@@ -7,18 +7,58 @@ import (
 
 // selecting makes a transformer that keeps the columns of a mask.
 func (a attrs) selecting(mask []bool) (*estimator, error) {
-	var columns []int
+	c := &selection{places: make([]int32, len(mask))}
 	for j, keep := range mask {
-		if keep {
-			columns = append(columns, j)
+		if c.places[j] = -1; keep {
+			c.places[j] = int32(len(c.columns))
+			c.columns = append(c.columns, j)
 		}
 	}
-	n, out := len(mask), len(columns)
-	return a.transformer(n, out, eachRow(n, out, func(x, out []float64) {
-		for i, j := range columns {
-			out[i] = x[j]
+	e, err := a.transformer(len(mask), len(c.columns), c.apply)
+	if err != nil {
+		return nil, err
+	}
+	e.sparse, e.sparseIfGiven = c.sparse, true
+	return e.takesSparse(), nil
+}
+
+// selection keeps some columns.
+type selection struct {
+	columns []int
+	places  []int32 // of each column among those that are kept, or -1
+}
+
+func (c *selection) apply(x []float64, rows int, out []float64, s *Scratch) error {
+	if x == nil {
+		return dense(c.sparse, len(c.columns))(nil, rows, out, s)
+	}
+	in, n := len(c.places), len(c.columns)
+	for r := range rows {
+		row, to := x[r*in:(r+1)*in], out[r*n:(r+1)*n]
+		for i, j := range c.columns {
+			to[i] = row[j]
 		}
-	}))
+	}
+	return nil
+}
+
+func (c *selection) sparse(x []float64, rows int, to *sparse, s *Scratch) error {
+	from := s.in
+	if x != nil {
+		defer s.releaseSparse(s.sparseUsed)
+		from = s.takeSparse()
+		from.addDense(x, rows)
+	}
+	for r := range rows {
+		at, values := from.row(r)
+		for i, column := range at {
+			if place := c.places[column]; place >= 0 {
+				to.add(int(place), values[i])
+			}
+		}
+		to.end()
+	}
+	return nil
 }
 
 func (a attrs) scoresOf(name string) ([]float64, error) {

@@ -76,7 +76,11 @@ func readStacked(a attrs) (*stacked, *estimator, error) {
 	}
 	e := *final
 	e.apply, e.proba, e.decision = t.then(e.apply), t.then(e.proba), t.then(e.decision)
-	e.In, e.Names, e.Missing = t.in, nil, missing(members) && (!t.passthrough || final.Missing)
+	e.In, e.Names = t.in, nil
+	if t.passthrough {
+		members = append(members, &estimator{Signature: Signature{In: t.in, Missing: final.Missing}})
+	}
+	e.takingAs(members)
 	return t, &e, nil
 }
 

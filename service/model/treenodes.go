@@ -19,9 +19,12 @@ type rawTree struct {
 	hasMissing                      bool
 	samples                         pickle.Column
 	hasSamples                      bool
-	columnMap                       []int     // of an isolation tree: the column that each of its features is
-	byDepth                         bool      // of an isolation tree: a leaf's number is its depth
-	values                          []float64 // nodes × outputs
+	impurity, weight                pickle.Column
+	hasImpurity                     bool
+	columnMap                       []int         // of an isolation tree: the column that each of its features is
+	byDepth                         bool          // of an isolation tree: a leaf's number is its depth
+	values                          pickle.Column // nodes × outputs
+	at                              *nodeColumns  // the nodes after unpack
 }
 
 // nodeFields are the fields of a node that are understood. A further field could change what a node means, so
@@ -76,6 +79,11 @@ func (r *rawTree) columns(records pickle.Records) error {
 	if c, err := records.Column("missing_go_to_left"); err == nil {
 		r.missing, r.hasMissing = c, true
 	}
+	if c, err := records.Column("impurity"); err == nil {
+		if r.weight, err = records.Column("weighted_n_node_samples"); err == nil {
+			r.impurity, r.hasImpurity = c, true
+		}
+	}
 	for name, c := range map[string]*pickle.Column{
 		"left_child": &r.left, "right_child": &r.right, "feature": &r.feature, "threshold": &r.threshold,
 	} {
@@ -92,24 +100,54 @@ func (r *rawTree) readValues(t attrs) error {
 	if err != nil {
 		return err
 	}
-	values, shape, err := t.floats("values")
+	v, err := t.get("values")
 	if err != nil {
 		return err
 	}
+	arr, err := pickle.ArrayOf(v)
+	if err != nil {
+		return t.errorf("values", "%w", err)
+	}
+	if r.values, err = arr.Numbers(); err != nil {
+		return t.errorf("values", "%w", err)
+	}
+	shape := arr.Shape
 	if r.nodes < 1 || count != r.nodes || len(shape) != 3 || shape[0] != r.nodes || shape[1] < 1 || shape[2] < 1 {
 		return fmt.Errorf("tree: %d nodes, a node_count of %d and values of shape %v don't fit", r.nodes, count, shape)
 	}
-	r.values, r.outputs, r.groups = values, shape[1]*shape[2], shape[1]
+	r.outputs, r.groups = shape[1]*shape[2], shape[1]
 	return nil
+}
+
+// packForest packs trees. Normalise makes the numbers of each leaf add up to 1; missing lets NaN through.
+func packForest(l *loader, trees []*rawTree, normalise, missing bool) (*forest, error) {
+	first, total := trees[0], 0
+	for i, t := range trees {
+		if t.features != first.features || t.outputs != first.outputs || t.groups != first.groups {
+			return nil, fmt.Errorf("tree %d: it has other columns or classes than tree 0", i)
+		}
+		missing = missing && t.hasMissing
+		total += t.nodes
+	}
+	p := l.newPacker(forestSpec{
+		columns: first.features, outputs: first.outputs, width: first.outputs, round32: true, nan: missing,
+	}, total)
+	err := eachTree(trees, func(_ int, t *rawTree) error {
+		return p.tree(t.nodes, 0, func(i int, n *rawNode) error { return t.node(i, n, normalise) })
+	})
+	if err != nil {
+		return nil, err
+	}
+	return p.forest(), nil
 }
 
 // split returns the children of node i, or leaf.
 func (r *rawTree) split(i int) (left, right int, leaf bool, err error) {
-	l, rt := r.left.Int(i), r.right.Int(i)
+	l, rt := r.at.left[i], r.at.right[i]
 	if l == -1 && rt == -1 {
 		return 0, 0, true, nil
 	}
-	n := int64(r.nodes)
+	n := int32(min(r.nodes, math.MaxInt32))
 	if l < 0 || l >= n || rt < 0 || rt >= n {
 		return 0, 0, false, fmt.Errorf("tree: node %d has the children %d and %d: want 0 to %d", i, l, rt, n-1)
 	}
@@ -117,22 +155,62 @@ func (r *rawTree) split(i int) (left, right int, leaf bool, err error) {
 	if r.columnMap != nil {
 		features = len(r.columnMap)
 	}
-	if f := r.feature.Int(i); f < 0 || f >= int64(features) {
+	if f := int(r.at.feature[i]); f < 0 || f >= features {
 		return 0, 0, false, fmt.Errorf("tree: node %d splits on column %d: want 0 to %d", i, f, features-1)
-	}
-	if math.IsNaN(r.threshold.Float(i)) {
-		return 0, 0, false, fmt.Errorf("tree: node %d has no threshold", i)
 	}
 	return int(l), int(rt), false, nil
 }
 
-// floorFloat32 rounds down: for every float32 x, x <= floorFloat32(t) exactly if x <= t.
-func floorFloat32(t float64) float32 {
-	f := float32(t)
-	if float64(f) > t {
-		f = math.Nextafter32(f, float32(math.Inf(-1)))
+// column is the column that node i splits on.
+func (r *rawTree) column(i int) int {
+	f := int(r.at.feature[i])
+	if r.columnMap != nil {
+		return r.columnMap[f]
 	}
 	return f
+}
+
+// node describes node i to a packer.
+func (r *rawTree) node(i int, n *rawNode, normalise bool) (err error) {
+	if n.left, n.right, n.leaf, err = r.split(i); err != nil {
+		return err
+	}
+	if n.leaf {
+		n.value = r.leafValue(i, n.depth, n.value, normalise)
+		return nil
+	}
+	n.column, n.threshold = r.column(i), r.at.threshold[i]
+	if r.hasMissing && r.missing.Int(i) != 0 {
+		n.missing = nanLeft
+	}
+	return nil
+}
+
+func (r *rawTree) leafValue(i, depth int, out []float64, normalise bool) []float64 {
+	if r.byDepth {
+		return append(out, float64(depth)+averagePath(r.samples.Float(i)))
+	}
+	out = append(out, r.at.values[i*r.outputs:(i+1)*r.outputs]...)
+	if normalise {
+		for size, from := r.outputs/r.groups, 0; from < len(out); from += size {
+			fractions(out[from : from+size])
+		}
+	}
+	return out
+}
+
+// fractions makes numbers add up to 1. Since 1.3 the file holds fractions; dividing them again would only add rounding.
+func fractions(values []float64) {
+	sum := 0.0
+	for _, v := range values {
+		sum += v
+	}
+	if sum == 0 || math.Abs(sum-1) < 1e-9 {
+		return
+	}
+	for k := range values {
+		values[k] /= sum
+	}
 }
 
 // countDepths makes it an isolation tree over width columns: its features are the given ones of them.
@@ -143,13 +221,4 @@ func (r *rawTree) countDepths(width int, columns []int) error {
 	r.columnMap, r.byDepth, r.outputs, r.groups = columns, true, 1, 1
 	r.features = width
 	return nil
-}
-
-// column is the column that node i splits on.
-func (r *rawTree) column(i int) int {
-	f := int(r.feature.Int(i))
-	if r.columnMap != nil {
-		return r.columnMap[f]
-	}
-	return f
 }

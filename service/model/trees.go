@@ -25,12 +25,11 @@ func treeEntries() []entry {
 
 // mean computes the mean over the trees: rows*outputs numbers.
 func (f *forest) mean(x []float64, rows int, out []float64, s *Scratch) error {
-	x32, err := cast(x, f.features, f.missing, s)
-	if err != nil {
+	clear(out)
+	if err := f.add(x, rows, out, s); err != nil {
 		return err
 	}
-	f.sum(x32, rows, out)
-	trees := float64(len(f.roots))
+	trees := float64(len(f.trees))
 	for i := range out {
 		out[i] /= trees // as scikit-learn does: it can make two sums equal
 	}
@@ -89,18 +88,19 @@ func (a attrs) members(classes ...string) ([]attrs, error) {
 	return out, nil
 }
 
-func packMembers(members []attrs, normalise bool) (*forest, error) {
+func packMembers(members []attrs, normalise, missing bool) (*forest, int, error) {
 	trees := make([]*rawTree, len(members))
 	for i, m := range members {
 		t, err := m.object("tree_", "Tree")
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		if trees[i], err = readTree(t); err != nil {
-			return nil, fmt.Errorf("tree %d: %w", i, err)
+			return nil, 0, fmt.Errorf("tree %d: %w", i, err)
 		}
 	}
-	return packForest(trees, normalise)
+	f, err := packForest(members[0].l, trees, normalise, missing)
+	return f, trees[0].groups, err
 }
 
 func newTreeClassifier(a attrs, members []attrs, isForest bool) (*estimator, error) {
@@ -108,23 +108,22 @@ func newTreeClassifier(a attrs, members []attrs, isForest bool) (*estimator, err
 	if err != nil {
 		return nil, err
 	}
-	f, err := packMembers(members, true)
+	f, groups, err := packMembers(members, true, a.treesTakeMissing(members[0], isForest))
 	if err != nil {
 		return nil, err
 	}
-	f.missing = f.missing && a.treesTakeMissing(members[0], isForest)
 	widest, total := 0, 0
 	for _, labels := range outputs {
 		widest, total = max(widest, len(labels)), total+len(labels)
 	}
-	if f.groups != len(outputs) || f.groupSize() != widest {
-		return nil, a.errorf("classes_", "there are %d classes, but the leaves hold %d numbers", widest, f.groupSize())
+	if groups != len(outputs) || f.outputs != groups*widest {
+		return nil, a.errorf("classes_", "there are %d classes, but the leaves hold %d numbers", widest, f.outputs/groups)
 	}
-	e, err := a.classifier(f.features, outputs[0])
+	e, err := a.classifier(f.columns, outputs[0])
 	if err != nil {
 		return nil, err
 	}
-	e.Missing = f.missing
+	e.Missing = f.nan
 	if len(outputs) == 1 {
 		return e.withProba(widest, f.mean).picks(widest, f.mean), nil
 	}
@@ -133,7 +132,7 @@ func newTreeClassifier(a attrs, members []attrs, isForest bool) (*estimator, err
 
 // padded computes the probabilities of several outputs. In the leaves all outputs have as many as the largest.
 func (f *forest) padded(outputs [][]any, total int) rowsFunc {
-	size := f.groupSize()
+	size := f.outputs / len(outputs)
 	return func(x []float64, rows int, out []float64, s *Scratch) error {
 		mark := s.mark()
 		defer s.release(mark)
@@ -152,19 +151,18 @@ func (f *forest) padded(outputs [][]any, total int) rowsFunc {
 }
 
 func newTreeRegressor(a attrs, members []attrs, isForest bool) (*estimator, error) {
-	f, err := packMembers(members, false)
+	f, groups, err := packMembers(members, false, a.treesTakeMissing(members[0], isForest))
 	if err != nil {
 		return nil, err
 	}
-	if f.groupSize() != 1 {
+	if f.outputs != groups {
 		return nil, a.errorf("estimators_", "the leaves of a regressor hold several numbers for an output")
 	}
-	f.missing = f.missing && a.treesTakeMissing(members[0], isForest)
-	e, err := a.regressor(f.features, f.outputs, f.outputs > 1, f.mean)
+	e, err := a.regressor(f.columns, f.outputs, f.outputs > 1, f.mean)
 	if err != nil {
 		return nil, err
 	}
-	e.Missing = f.missing
+	e.Missing = f.nan
 	return e, nil
 }
 

@@ -76,7 +76,7 @@ func buildVotingRegressor(a attrs) (*estimator, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.Missing = missing(members)
+	e.takingAs(members).allSparse(members)
 	return e, nil
 }
 
@@ -104,7 +104,7 @@ func buildVotingClassifier(a attrs) (*estimator, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.Missing = missing(members)
+	e.takingAs(members).allSparse(members)
 	if !soft {
 		return e.picks(len(labels), votes(members, at, weights, len(labels))), nil
 	}

@@ -1,149 +1,148 @@
 package model
 
-// The walks take 4 at a time, because each step waits for memory: other rows through the same tree, or other trees
-// for the only row.
+import "math"
 
-// sumRow adds up all trees for one row.
-func (f *forest) sumRow(x []float32, acc []float64) {
-	t := 0
-	if f.wide == nil {
-		for ; t+4 <= len(f.roots); t += 4 {
-			f.sumRow4(t, x, acc)
-		}
-	}
-	for ; t < len(f.roots); t++ {
-		f.addLeafOf(f.walk(t, x), acc)
-	}
+// number is what a forest compares in, and word what a node's link fits in.
+type (
+	number interface{ float32 | float64 }
+	word   interface{ uint32 | uint64 }
+)
+
+// node is one node of a packed tree: which way to go for a number, and where that leads.
+//
+// The children of a node are neighbours: ref is the right one, and the left one, for x <= threshold, is in front of
+// it. A leaf refers to itself and has NaN for a threshold, which no number is below: a walk of fixed length ends in it
+// without asking. The payload of that NaN is the leaf's number within its tree. A node that sends categories either
+// way has NaN too, with the number of its set.
+type node[T number, R word] struct {
+	threshold T
+	ref       R // right child<<shift | column
 }
 
-func (f *forest) sumRow4(t int, x []float32, acc []float64) {
-	nodes := f.narrow
-	i0, i1, i2, i3 := f.roots[t], f.roots[t+1], f.roots[t+2], f.roots[t+3]
-	depth := max(f.depths[t], f.depths[t+1], f.depths[t+2], f.depths[t+3])
-	for range depth {
-		n0, n1, n2, n3 := nodes[i0], nodes[i1], nodes[i2], nodes[i3]
-		j0 := n0.ref>>8 + right(x[n0.ref&0xff], n0.threshold)
-		j1 := n1.ref>>8 + right(x[n1.ref&0xff], n1.threshold)
-		j2 := n2.ref>>8 + right(x[n2.ref&0xff], n2.threshold)
-		j3 := n3.ref>>8 + right(x[n3.ref&0xff], n3.threshold)
-		if j0 == i0 && j1 == i1 && j2 == i2 && j3 == i3 {
-			break // all four are in their leaves
-		}
-		i0, i1, i2, i3 = j0, j1, j2, j3
-	}
-	f.addLeafOf(i0, acc)
-	f.addLeafOf(i1, acc)
-	f.addLeafOf(i2, acc)
-	f.addLeafOf(i3, acc)
+// packed are the nodes of all trees, one tree after the other, each in breadth-first order.
+//
+// There are two kinds: of 8 bytes (float32, uint32), for up to 2^24 nodes on 256 columns, and of 16 bytes (float64,
+// uint64) for the rest. Shift and mask are constants in the code of either.
+type packed[T number, R word] []node[T, R]
+
+// Bounds of the 8-byte node. A leaf's number must fit the payload of a float32.
+const (
+	narrowColumns = 1 << 8
+	narrowNodes   = 1 << 24
+	narrowPayload = 1 << 22
+)
+
+func shiftOf[R word]() int { return 8 + 24*int(^R(0)>>16>>16&1) }
+
+func makeNode[T number, R word](threshold T, child, column int) node[T, R] {
+	return node[T, R]{threshold, R(child)<<shiftOf[R]() | R(column)}
 }
 
-// sumBlock adds up one tree for several rows.
-func (f *forest) sumBlock(t int, x []float32, acc []float64) {
-	n, k := f.features, f.outputs
-	rows, r := len(x)/n, 0
-	if f.wide == nil {
-		for ; r+4 <= rows; r += 4 {
-			f.sumBlock4(t, x[r*n:(r+4)*n], acc[r*k:(r+4)*k])
-		}
+// payload is the number in the NaN of a leaf or of a node with a set.
+func (p packed[T, R]) payload(i R) uint32 {
+	if shiftOf[R]() == 8 {
+		return math.Float32bits(float32(p[i].threshold)) % narrowPayload
 	}
-	for ; r < rows; r++ {
-		f.addLeafOf(f.walk(t, x[r*n:(r+1)*n]), acc[r*k:(r+1)*k])
-	}
+	return uint32(math.Float64bits(float64(p[i].threshold)))
 }
 
-func (f *forest) sumBlock4(t int, x []float32, acc []float64) {
-	nodes, n, k := f.narrow, f.features, f.outputs
-	x0, x1, x2, x3 := x[:n], x[n:2*n], x[2*n:3*n], x[3*n:4*n]
-	root := f.roots[t]
-	i0, i1, i2, i3 := root, root, root, root
-	for range f.depths[t] {
-		n0, n1, n2, n3 := nodes[i0], nodes[i1], nodes[i2], nodes[i3]
-		j0 := n0.ref>>8 + right(x0[n0.ref&0xff], n0.threshold)
-		j1 := n1.ref>>8 + right(x1[n1.ref&0xff], n1.threshold)
-		j2 := n2.ref>>8 + right(x2[n2.ref&0xff], n2.threshold)
-		j3 := n3.ref>>8 + right(x3[n3.ref&0xff], n3.threshold)
-		if j0 == i0 && j1 == i1 && j2 == i2 && j3 == i3 {
-			break
+func nan64(payload int) float64 { return math.Float64frombits(0x7ff8<<48 | uint64(payload)) }
+
+// widened makes 16-byte nodes of 8-byte ones.
+func widened(p packed[float32, uint32]) packed[float64, uint64] {
+	out := make(packed[float64, uint64], len(p), 2*len(p))
+	for i, n := range p {
+		threshold := float64(n.threshold)
+		if n.threshold != n.threshold {
+			threshold = nan64(int(p.payload(uint32(i))))
 		}
-		i0, i1, i2, i3 = j0, j1, j2, j3
+		out[i] = makeNode[float64, uint64](threshold, int(n.ref>>8), int(n.ref&0xff))
 	}
-	f.addLeafOf(i0, acc[:k])
-	f.addLeafOf(i1, acc[k:2*k])
-	f.addLeafOf(i2, acc[2*k:3*k])
-	f.addLeafOf(i3, acc[3*k:4*k])
+	return out
 }
 
-// walk returns the leaf of tree t that one row reaches.
-func (f *forest) walk(t int, x []float32) uint32 {
-	i := f.roots[t]
-	if f.wide != nil {
-		for range f.depths[t] {
-			n := f.wide[i]
-			i = n.child + right(x[n.feature], n.threshold)
-		}
-		return i
-	}
-	for range f.depths[t] {
-		n := f.narrow[i]
-		i = n.ref>>8 + right(x[n.ref&0xff], n.threshold)
-	}
-	return i
-}
-
-// right is 1 where the way leads right: unless x <= threshold. It compiles to no branch.
-func right(x, threshold float32) uint32 {
-	var r uint32
-	if !(x <= threshold) {
+// below is 1 for x <= threshold, else 0. It compiles to no branch.
+func below[T number, R word](x, threshold T) R {
+	var r R
+	if x <= threshold {
 		r = 1
 	}
 	return r
 }
 
-func (f *forest) addLeafOf(i uint32, acc []float64) {
-	values := f.values[f.leaf[i]:]
-	for k := range acc {
-		acc[k] += values[k]
+// Walks go 8 at a time, because each step waits for memory: 8 rows through one tree, or one row through 8 trees.
+const lanes = 8
+
+// ofRows finds the leaf of one tree for each of 8 rows. X holds a column in each element; of 8-byte nodes it has 256,
+// so that no access to it needs a check.
+func (p packed[T, R]) ofRows(root R, depth int, x [][lanes]T, leaf *[lanes]uint32) {
+	shift := shiftOf[R]()
+	mask := R(1)<<shift - 1
+	if mask == narrowColumns-1 {
+		x = x[:narrowColumns]
+	}
+	a, b, c, d, e, f, g, h := root, root, root, root, root, root, root, root
+	for range depth {
+		na, nb, nc, nd := p[a], p[b], p[c], p[d]
+		a = na.ref>>shift - below[T, R](x[na.ref&mask][0], na.threshold)
+		b = nb.ref>>shift - below[T, R](x[nb.ref&mask][1], nb.threshold)
+		c = nc.ref>>shift - below[T, R](x[nc.ref&mask][2], nc.threshold)
+		d = nd.ref>>shift - below[T, R](x[nd.ref&mask][3], nd.threshold)
+		ne, nf, ng, nh := p[e], p[f], p[g], p[h]
+		e = ne.ref>>shift - below[T, R](x[ne.ref&mask][4], ne.threshold)
+		f = nf.ref>>shift - below[T, R](x[nf.ref&mask][5], nf.threshold)
+		g = ng.ref>>shift - below[T, R](x[ng.ref&mask][6], ng.threshold)
+		h = nh.ref>>shift - below[T, R](x[nh.ref&mask][7], nh.threshold)
+	}
+	leaf[0], leaf[1], leaf[2], leaf[3] = p.payload(a), p.payload(b), p.payload(c), p.payload(d)
+	leaf[4], leaf[5], leaf[6], leaf[7] = p.payload(e), p.payload(f), p.payload(g), p.payload(h)
+}
+
+// ofTrees finds the leaf of one row in each of up to 8 trees.
+func (p packed[T, R]) ofTrees(trees []tree, x []T, leaf *[lanes]uint32) {
+	shift := shiftOf[R]()
+	mask := R(1)<<shift - 1
+	if mask == narrowColumns-1 {
+		x = x[:narrowColumns]
+	}
+	var root [lanes]R
+	depth := 0
+	for i := range trees {
+		root[i%lanes], depth = R(trees[i].root), max(depth, trees[i].depth)
+	}
+	a, b, c, d, e, f, g, h := root[0], root[1], root[2], root[3], root[4], root[5], root[6], root[7]
+	for range depth {
+		na, nb, nc, nd := p[a], p[b], p[c], p[d]
+		a = na.ref>>shift - below[T, R](x[na.ref&mask], na.threshold)
+		b = nb.ref>>shift - below[T, R](x[nb.ref&mask], nb.threshold)
+		c = nc.ref>>shift - below[T, R](x[nc.ref&mask], nc.threshold)
+		d = nd.ref>>shift - below[T, R](x[nd.ref&mask], nd.threshold)
+		ne, nf, ng, nh := p[e], p[f], p[g], p[h]
+		e = ne.ref>>shift - below[T, R](x[ne.ref&mask], ne.threshold)
+		f = nf.ref>>shift - below[T, R](x[nf.ref&mask], nf.threshold)
+		g = ng.ref>>shift - below[T, R](x[ng.ref&mask], ng.threshold)
+		h = nh.ref>>shift - below[T, R](x[nh.ref&mask], nh.threshold)
+	}
+	*leaf = [lanes]uint32{
+		p.payload(a), p.payload(b), p.payload(c), p.payload(d), p.payload(e), p.payload(f), p.payload(g), p.payload(h),
 	}
 }
 
-func hasNaN(x []float32) bool {
-	for _, v := range x {
-		if v != v {
-			return true
+// ofRow finds the leaf of one tree for the row in one lane of x, also where nodes have sets.
+func (p packed[T, R]) ofRow(root R, x [][lanes]T, lane int, sets []categorySet) R {
+	shift := shiftOf[R]()
+	for i := root; ; {
+		n := p[i]
+		v, next := x[n.ref&(1<<shift-1)][lane%lanes], n.ref>>shift
+		switch {
+		case n.threshold == n.threshold:
+			i = next - below[T, R](v, n.threshold)
+		case next == i:
+			return i
+		case sets[p.payload(i)].has(float64(v)):
+			i = next - 1
+		default:
+			i = next
 		}
 	}
-	return false
-}
-
-// sumMissing is for rows with NaN, which each node sends its own way.
-func (f *forest) sumMissing(x []float32, rows int, acc []float64) {
-	for r := range rows {
-		row := x[r*f.features : (r+1)*f.features]
-		for t := range f.roots {
-			f.addLeafOf(f.walkMissing(t, row), acc[r*f.outputs:(r+1)*f.outputs])
-		}
-	}
-}
-
-func (f *forest) walkMissing(t int, x []float32) uint32 {
-	i := f.roots[t]
-	for range f.depths[t] {
-		var child, feature uint32
-		var threshold float32
-		if f.wide != nil {
-			child, feature, threshold = f.wide[i].child, f.wide[i].feature, f.wide[i].threshold
-		} else {
-			child, feature, threshold = f.narrow[i].ref>>8, f.narrow[i].ref&0xff, f.narrow[i].threshold
-		}
-		if child == i {
-			return i // a leaf: its threshold would send NaN on
-		}
-		v := x[feature]
-		if v != v && f.nanLeft[i/64]>>(i%64)&1 != 0 {
-			i = child
-		} else {
-			i = child + right(v, threshold)
-		}
-	}
-	return i
 }

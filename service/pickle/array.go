@@ -179,6 +179,18 @@ func (a *Array) fortranPlace(index []int) int {
 	return at
 }
 
+// Numbers gives access to the elements of a numeric array, in place and in C order.
+func (a *Array) Numbers() (Column, error) {
+	if !a.ready || !a.Type.numeric() {
+		return Column{}, errors.New("want an array of numbers")
+	}
+	if a.fortran {
+		v, err := a.Floats()
+		return floatColumn(v), err
+	}
+	return newColumn(a.data, a.Type.Size, 0, a.Type), nil
+}
+
 // Records gives access to the elements of a one-dimensional structured array, in place.
 func (a *Array) Records() (Records, error) {
 	if !a.ready || a.Type.Kind != 'V' || len(a.Shape) != 1 || len(a.Type.Fields) == 0 {
@@ -199,20 +211,8 @@ type Records struct {
 func (r Records) Column(name string) (Column, error) {
 	for _, f := range r.Fields {
 		if f.Name == name && f.Type.numeric() {
-			return Column{r, f}, nil
+			return newColumn(r.data, r.size, f.Offset, f.Type), nil
 		}
 	}
 	return Column{}, fmt.Errorf("there is no numeric field %q", name)
 }
-
-// Column is one field of every record.
-type Column struct {
-	r Records
-	f Field
-}
-
-// Float returns the field of record i as a number.
-func (c Column) Float(i int) float64 { return c.f.Type.Number(c.r.data[i*c.r.size+c.f.Offset:]) }
-
-// Int returns the field of record i as an integer.
-func (c Column) Int(i int) int64 { return c.f.Type.Int(c.r.data[i*c.r.size+c.f.Offset:]) }

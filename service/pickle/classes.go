@@ -19,8 +19,15 @@ type Object struct {
 	Attrs map[string]any // its state
 }
 
+// splineClass has a state of its own since scipy 1.18: the spline proper, and a mark of its kind of arrays.
+var splineClass = Global{"scipy.interpolate._bsplines", "BSpline"}
+
 // PySetState takes the attributes from a BUILD.
 func (o *Object) PySetState(state any) error {
+	if pair, err := Sequence(state); err == nil && len(pair) == 2 && o.Class == splineClass && o.Attrs == nil {
+		o.Attrs = map[string]any{"_delegate_to": pair[0]}
+		return nil
+	}
 	attrs, err := Dict(state)
 	if err != nil {
 		return fmt.Errorf("state of %s: %w", o.Class, err)
@@ -78,6 +85,9 @@ type finder struct {
 // find returns what stands for a global. A name that is not on the list gets an inert stand-in, so that the rest of
 // the file can be read for further ones: the load then fails with all of them.
 func (f *finder) find(module, name string) (any, error) {
+	if module == largeModule {
+		return f.guard.takeLarge()
+	}
 	g := Global{module, name}
 	if fn, ok := functions[g]; ok {
 		if fn == nil {

@@ -33,8 +33,11 @@ type guard struct {
 	frameEnd int // end of the current frame, 0 outside of one
 	start    int // where the current pickle starts
 	stopped  bool
-	err      error // the first one; gopickle asks again after an error
-	level    int   // nesting of pickles within the file: joblib writes object arrays as pickles of their own
+	err      error              // the first one; gopickle asks again after an error
+	level    int                // nesting of pickles within the file: joblib writes object arrays as pickles of their own
+	taken    func(from, to int) // if not nil, is told of the bytes that raw takes
+	instead  []byte             // handed out before what is at pos
+	large    []byte             // the bytes that instead stands for
 	symbols
 	budget  *int // memory that may still be used, shared by nested pickles
 	objects *int
@@ -52,19 +55,15 @@ func (g *guard) nested() (*guard, error) {
 	}
 	return &guard{
 		data: g.data, pos: g.pos, end: g.pos, start: g.pos, level: g.level + 1, budget: g.budget, objects: g.objects,
+		taken: g.taken,
 	}, nil
 }
 
 // ReadByte hands out the next byte of the checked stream.
 func (g *guard) ReadByte() (byte, error) {
-	if g.pos == g.end {
-		if err := g.next(); err != nil {
-			return 0, err
-		}
-	}
-	b := g.data[g.pos]
-	g.pos++
-	return b, nil
+	var b [1]byte
+	_, err := g.Read(b[:])
+	return b[0], err
 }
 
 // Read hands out bytes of the current opcode.
@@ -72,10 +71,15 @@ func (g *guard) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if g.pos == g.end {
+	if g.pos == g.end && len(g.instead) == 0 {
 		if err := g.next(); err != nil {
 			return 0, err
 		}
+	}
+	if len(g.instead) > 0 {
+		n := copy(p, g.instead)
+		g.instead = g.instead[n:]
+		return n, nil
 	}
 	n := copy(p, g.data[g.pos:g.end])
 	g.pos += n
@@ -84,7 +88,7 @@ func (g *guard) Read(p []byte) (int, error) {
 
 // raw takes n bytes that follow the current opcode: the array data in a joblib file. The bytes are shared, not copied.
 func (g *guard) raw(n int) ([]byte, error) {
-	if g.pos != g.end {
+	if g.pos != g.end || len(g.instead) > 0 {
 		return nil, g.errorf("array data in the middle of an opcode")
 	}
 	if n < 0 || n > len(g.data)-g.pos {
@@ -94,6 +98,9 @@ func (g *guard) raw(n int) ([]byte, error) {
 		return nil, g.errorf("array data in the middle of a frame")
 	}
 	b := g.data[g.pos : g.pos+n : g.pos+n]
+	if g.taken != nil && n > 0 {
+		g.taken(g.pos, g.pos+n)
+	}
 	g.pos += n
 	g.end, g.frameEnd = g.pos, 0
 	return b, nil
@@ -130,7 +137,30 @@ func (g *guard) check() error {
 	}
 	g.end = g.pos + size
 	g.stopped = op == opStop
+	if size > largeFrom && (op == opBinBytes || op == opBinBytes8 || op == opByteArray8) {
+		g.share(g.data[g.pos+1+operands[op].lengthBytes : g.end])
+	}
 	return nil
+}
+
+// Bytes from this size on are not copied: gopickle gets a global in their place, which the finder answers with them.
+const (
+	largeFrom   = 1 << 12
+	largeModule = "\x00large"
+)
+
+func (g *guard) share(b []byte) {
+	g.large, g.pos = b[:len(b):len(b)], g.end
+	g.instead = []byte("c" + largeModule + "\nbytes\n")
+}
+
+// takeLarge returns the bytes that were left out.
+func (g *guard) takeLarge() ([]byte, error) {
+	b := g.large
+	if g.large = nil; b == nil {
+		return nil, errors.New("the file names a global that there is not")
+	}
+	return b, nil
 }
 
 // skipFrames checks the FRAME opcodes at pos and moves past them.

@@ -24,29 +24,37 @@ import (
 //
 // Data is not compressed: see Unpack. The result may share memory with it.
 func Load(data []byte, known func(Global) bool) (any, error) {
+	v, _, err := load(data, known, nil)
+	return v, err
+}
+
+// load is Load; it returns its guard too, if it came to that. Taken, if not nil, is told of the arrays that lie between
+// opcodes.
+func load(data []byte, known func(Global) bool, taken func(from, to int)) (any, *guard, error) {
 	if len(data) == 0 {
-		return nil, errors.New("the file is empty")
+		return nil, nil, errors.New("the file is empty")
 	}
 	if isText(data) {
 		var err error
 		if data, err = upgrade(data); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	g := newGuard(data)
+	g.taken = taken
 	f := &finder{known: known, guard: g}
 	f.load = f.unpickle
 	v, err := f.unpickle(g)
 	if len(f.refused) > 0 {
-		return nil, &RefusedError{f.refused}
+		return nil, g, &RefusedError{f.refused}
 	}
 	if err != nil {
-		return nil, err
+		return nil, g, err
 	}
 	if g.pos != len(data) {
-		return nil, g.errorf("%d bytes follow the end of the pickle", len(data)-g.pos)
+		return nil, g, g.errorf("%d bytes follow the end of the pickle", len(data)-g.pos)
 	}
-	return v, nil
+	return v, g, nil
 }
 
 // unpickle runs gopickle over one guarded pickle.

@@ -10,25 +10,29 @@ import (
 // functions are the names that stand for data that every estimator needs: numpy's arrays, scalars and types, and bytes.
 // Those without a function are only names.
 var functions = map[Global]function{
-	{"numpy", "dtype"}:                         newDType,
-	{"numpy.core.multiarray", "_reconstruct"}:  reconstruct,
-	{"numpy._core.multiarray", "_reconstruct"}: reconstruct,
-	{"numpy.core.multiarray", "scalar"}:        scalar,
-	{"numpy._core.multiarray", "scalar"}:       scalar,
-	{"numpy.core.numeric", "_frombuffer"}:      fromBuffer,
-	{"numpy._core.numeric", "_frombuffer"}:     fromBuffer,
-	{"numpy.core", "_ufunc_reconstruct"}:       ufunc,
-	{"numpy._core", "_ufunc_reconstruct"}:      ufunc,
-	{"_codecs", "encode"}:                      encodeLatin1,
-	{"__builtin__", "bytes"}:                   emptyBytes,
-	{"builtins", "bytes"}:                      emptyBytes,
-	{"builtins", "slice"}:                      newSlice,
-	{"__builtin__", "slice"}:                   newSlice,
-	{"__builtin__", "set"}:                     newSet,
-	{"builtins", "set"}:                        newSet,
-	{"numpy", "ndarray"}:                       notCalled,
-	{"copyreg", "_reconstructor"}:              reconstructor,
-	{"functools", "partial"}:                   partial,
+	{"numpy", "dtype"}:                                      newDType,
+	{"numpy.core.multiarray", "_reconstruct"}:               reconstruct,
+	{"numpy._core.multiarray", "_reconstruct"}:              reconstruct,
+	{"numpy.core.multiarray", "scalar"}:                     scalar,
+	{"numpy._core.multiarray", "scalar"}:                    scalar,
+	{"numpy.core.numeric", "_frombuffer"}:                   fromBuffer,
+	{"numpy._core.numeric", "_frombuffer"}:                  fromBuffer,
+	{"numpy.core", "_ufunc_reconstruct"}:                    ufunc,
+	{"numpy._core", "_ufunc_reconstruct"}:                   ufunc,
+	{"_codecs", "encode"}:                                   encodeLatin1,
+	{"__builtin__", "bytes"}:                                emptyBytes,
+	{"builtins", "bytes"}:                                   emptyBytes,
+	{"builtins", "bytearray"}:                               newByteArray,
+	{"__builtin__", "bytearray"}:                            newByteArray,
+	{"builtins", "slice"}:                                   newSlice,
+	{"__builtin__", "slice"}:                                newSlice,
+	{"__builtin__", "set"}:                                  newSet,
+	{"builtins", "set"}:                                     newSet,
+	{"numpy", "ndarray"}:                                    notCalled,
+	{"copyreg", "_reconstructor"}:                           reconstructor,
+	{"functools", "partial"}:                                partial,
+	{"pandas.core.indexes.base", "_new_Index"}:              newIndex,
+	{"pandas._libs.arrays", "__pyx_unpickle_NDArrayBacked"}: newBacked,
 }
 
 // names are all that a file may refer to without ever getting at anything.
@@ -60,14 +64,27 @@ var names = nameSet(map[string][]string{
 		"max_error", "explained_variance_score", "mean_squared_log_error", "mean_absolute_percentage_error",
 		"mean_poisson_deviance", "mean_gamma_deviance", "d2_absolute_error_score",
 	},
-	"sklearn.model_selection._split": {"KFold", "StratifiedKFold"},
-	"builtins":                       {"object", "float", "int", "bool", "str", "dict", "list", "tuple", "len", "abs"},
-	"__builtin__":                    {"float", "int", "bool", "str", "unicode", "dict", "list", "tuple", "abs"},
+	"pandas":                     {"Index", "StringDtype"},
+	"pandas.core.indexes.base":   {"Index"},
+	"pandas.arrays":              {"StringArray"},
+	"pandas.core.arrays.string_": {"StringArray", "StringDtype"},
+	"sklearn.model_selection._split": {
+		"KFold", "StratifiedKFold", "RepeatedKFold", "RepeatedStratifiedKFold", "ShuffleSplit", "StratifiedShuffleSplit",
+	},
+	"sklearn.model_selection._search_successive_halving": {"_refit_callable", "_SubsampleMetaSplitter"},
+	"sklearn.neighbors._unsupervised":                    {"NearestNeighbors"},
+	"sklearn.cluster._kmeans":                            {"_kmeans_single_lloyd", "_kmeans_single_elkan"},
+	"scipy._lib.array_api_compat.numpy._aliases":         {"asarray"},
+	"scipy._external.array_api_compat.numpy._aliases":    {"asarray"},
+	"builtins":    {"object", "float", "int", "bool", "str", "dict", "list", "tuple", "len", "abs"},
+	"__builtin__": {"float", "int", "bool", "str", "unicode", "dict", "list", "tuple", "abs"},
 	"numpy": append([]string{
 		"float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint8", "uint16", "uint32", "uint64", "bool_",
-		"bool", "object_", "str_",
+		"bool", "object_", "str_", "number", "integer", "floating",
 	}, ufuncs...),
 	"numpy.core._multiarray_umath":  ufuncs,
+	"_loss":                         cythonLosses,
+	"sklearn._loss._loss":           cythonLosses,
 	"numpy._core._multiarray_umath": ufuncs,
 })
 
@@ -76,6 +93,21 @@ var ufuncs = []string{
 	"log", "log1p", "log2", "log10", "exp", "expm1", "exp2", "sqrt", "cbrt", "square", "absolute", "abs", "fabs", "sin",
 	"cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "reciprocal", "negative",
 	"positive", "sign", "floor", "ceil", "trunc", "rint", "deg2rad", "rad2deg", "radians", "degrees", "nan_to_num",
+}
+
+// cythonLosses are the compiled parts of loss functions. What a prediction needs to know is in the class around them.
+var cythonLosses = unpicklers(
+	"CyHalfSquaredError", "CyAbsoluteError", "CyPinballLoss", "CyHuberLoss", "CyHalfPoissonLoss", "CyHalfGammaLoss",
+	"CyHalfTweedieLoss", "CyHalfTweedieLossIdentity", "CyHalfBinomialLoss", "CyHalfMultinomialLoss", "CyExponentialLoss",
+)
+
+// unpicklers adds to the names of compiled classes those of the functions that make them.
+func unpicklers(classes ...string) []string {
+	out := classes
+	for _, c := range classes {
+		out = append(out, "__pyx_unpickle_"+c)
+	}
+	return out
 }
 
 // distances are the classes in which scikit-learn's trees of neighbours keep their metric.
@@ -153,6 +185,19 @@ func newSlice(args []any) (any, error) {
 		return nil, errors.New("a slice wants 3 values")
 	}
 	return &Slice{args[0], args[1], args[2]}, nil
+}
+
+// newByteArray is bytearray(bytes), or bytearray(text, 'latin-1') in protocols below 3.
+func newByteArray(args []any) (any, error) {
+	switch {
+	case len(args) == 0:
+		return []byte{}, nil
+	case len(args) == 1:
+		return Bytes(args[0])
+	case len(args) == 2 && args[1] == "latin-1":
+		return encodeLatin1([]any{args[0], "latin1"})
+	}
+	return nil, errors.New("bytearray wants bytes, or a text and 'latin-1'")
 }
 
 // newSet is set(list): how protocols below 4 write sets. Sets are never asked for their elements.

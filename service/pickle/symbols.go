@@ -36,7 +36,7 @@ const (
 	costList  = 160
 	costDict  = 256
 	costMemo  = 80
-	costMark  = 280
+	costMark  = 320
 )
 
 // apply checks one opcode against the symbolic machine and advances it.
@@ -116,9 +116,9 @@ func (g *guard) container(op byte) error {
 			return err
 		}
 		if op == opTuple {
-			return g.push(kindTuple)
+			return errors.Join(g.spend(costMark), g.push(kindTuple)) // it keeps the spare stack of its MARK
 		}
-		return g.push(kindSet)
+		return errors.Join(g.spend(costMark), g.push(kindSet))
 	}
 	return fmt.Errorf("opcode 0x%02x has no rule", op)
 }

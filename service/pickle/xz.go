@@ -38,7 +38,7 @@ func openXZ(b []byte) (io.Reader, error) {
 	if len(b) < xzHeader+8 || crc32.ChecksumIEEE(b[6:8]) != binary.LittleEndian.Uint32(b[8:12]) {
 		return nil, errXZ
 	}
-	body, err := xzBlockHeader(b[xzHeader:])
+	body, power, err := xzBlockHeader(b[xzHeader:])
 	if err != nil {
 		return nil, err
 	}
@@ -54,33 +54,33 @@ func openXZ(b []byte) (io.Reader, error) {
 	default:
 		return nil, errXZ
 	}
-	r.block, err = lzma.Reader2Config{DictCap: maxDictionary}.NewReader2(r.input)
+	r.block, err = lzma.Reader2Config{DictCap: dictionary((2|int(power&1))<<(power/2+11), len(b))}.NewReader2(r.input)
 	return r, err
 }
 
-// xzBlockHeader checks the header of the only block and returns what follows it.
-func xzBlockHeader(b []byte) ([]byte, error) {
+// xzBlockHeader checks the header of the only block and returns what follows it, and the code of its dictionary's size.
+func xzBlockHeader(b []byte) (body []byte, power byte, err error) {
 	size := 4 * (int(b[0]) + 1)
 	if b[0] == 0 || size > len(b) || crc32.ChecksumIEEE(b[:size-4]) != binary.LittleEndian.Uint32(b[size-4:size]) {
-		return nil, errXZ
+		return nil, 0, errXZ
 	}
 	flags, rest := b[1], b[2:size-4]
 	for _, bit := range []byte{0x40, 0x80} { // compressed and uncompressed size
 		if flags&bit != 0 {
 			_, n := binary.Uvarint(rest)
 			if n <= 0 {
-				return nil, errXZ
+				return nil, 0, errXZ
 			}
 			rest = rest[n:]
 		}
 	}
 	if flags&0x3f != 0 || len(rest) < 3 || rest[0] != filterLZMA2 || rest[1] != 1 {
-		return nil, errXZ
+		return nil, 0, errXZ
 	}
 	if rest[2] > maxDictPower {
-		return nil, fmt.Errorf("it asks for a dictionary of more than %d bytes", maxDictionary)
+		return nil, 0, fmt.Errorf("it asks for a dictionary of more than %d bytes", maxDictionary)
 	}
-	return b[size:], nil
+	return b[size:], rest[2], nil
 }
 
 // Read hands out content. At its end the checksum must agree.

@@ -28,9 +28,9 @@ type replay struct {
 	sink    sink
 }
 
-func newReplay(content string) *replay {
+func newReplay(path, content string) *replay {
 	p := &replay{content: []byte(content), body: bytes.NewReader(nil), sink: sink{header: http.Header{}}}
-	p.request, _ = http.NewRequest(http.MethodPost, "/predict", nil) //nolint:noctx // it is never sent
+	p.request, _ = http.NewRequest(http.MethodPost, path, nil) //nolint:noctx // it is never sent
 	p.request.Header.Set("Content-Type", "application/json")
 	p.request.Body = io.NopCloser(p.body)
 	p.request.ContentLength = int64(len(content))
@@ -63,7 +63,7 @@ func TestPredictAllocatesNextToNothing(t *testing.T) {
 	for name, path := range map[string]string{
 		"logistic": iris, "forest": "../../test/testdata/iris-v1.1.0.pkl",
 	} {
-		h, p := loaded(t, path), newReplay(`{"x":[5.1,3.5,1.4,0.2]}`)
+		h, p := loaded(t, path), newReplay("/predict", `{"x":[5.1,3.5,1.4,0.2]}`)
 		n := testing.AllocsPerRun(500, func() { p.send(h) })
 		if p.sink.code != http.StatusOK {
 			t.Fatalf("%s: %d", name, p.sink.code)
@@ -80,11 +80,23 @@ func BenchmarkPredict(b *testing.B) {
 		"logistic": iris, "forest": "../../test/testdata/iris-v1.1.0.pkl",
 	} {
 		b.Run(name, func(b *testing.B) {
-			h, p := loaded(b, path), newReplay(`{"x":[5.1,3.5,1.4,0.2]}`)
+			h, p := loaded(b, path), newReplay("/predict", `{"x":[5.1,3.5,1.4,0.2]}`)
 			b.ReportAllocs()
 			for b.Loop() {
 				p.send(h)
 			}
 		})
+	}
+}
+
+func BenchmarkInfer(b *testing.B) {
+	h := loaded(b, iris)
+	p := newReplay("/v2/models/iris/infer", `{"inputs":[{"name":"x","datatype":"FP64","shape":[1,4],"data":[5.1,3.5,1.4,0.2]}]}`)
+	b.ReportAllocs()
+	for b.Loop() {
+		p.send(h)
+	}
+	if p.sink.code != http.StatusOK {
+		b.Fatal(p.sink.code)
 	}
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -8,19 +9,20 @@ import (
 
 	"github.com/gin-gonic/gin"
 
-	"github.com/weirhq/weir/service/wire"
+	"github.com/weirhq/weir/service/telemetry"
 )
 
 // fixedHeaders are header values that every answer shares, so that setting them allocates nothing.
 type fixedHeaders struct {
-	release, json, closing, allowGet, allowPost []string
-	lengths                                     [1024][]string
+	release, json, binary, closing, retryAfter, allowGet, allowPost []string
+	lengths                                                         [1024][]string
 }
 
 func newFixedHeaders(release string) fixedHeaders {
 	h := fixedHeaders{
-		release: []string{release}, json: []string{"application/json"}, closing: []string{"close"},
-		allowGet: []string{"GET, HEAD"}, allowPost: []string{"POST"},
+		release: []string{release}, json: []string{"application/json"},
+		binary: []string{"application/octet-stream"}, closing: []string{"close"},
+		retryAfter: []string{"1"}, allowGet: []string{"GET, HEAD"}, allowPost: []string{"POST"},
 	}
 	for i := range h.lengths {
 		h.lengths[i] = []string{strconv.Itoa(i)}
@@ -40,10 +42,21 @@ func (s *Server) common(c *gin.Context) {
 	defer s.recovered(c)
 	h := c.Writer.Header()
 	h["X-Model-Release"] = s.headers.release
+	h["X-Request-Id"] = s.ids.of(c.Request.Header)
 	if s.draining.Load() {
 		h["Connection"] = s.headers.closing
 	}
 	c.Next()
+}
+
+// traced goes around every handler where traces are exported.
+func (s *Server) traced(c *gin.Context) {
+	ctx, span := s.opts.Tracing.Request(c.Request, c.FullPath(), c.Writer.Header().Get("X-Request-Id"))
+	c.Request = c.Request.WithContext(ctx)
+	status := http.StatusInternalServerError // stays if there is a panic
+	defer func() { span.End(status) }()
+	c.Next()
+	status = c.Writer.Status()
 }
 
 func (s *Server) recovered(c *gin.Context) {
@@ -54,7 +67,9 @@ func (s *Server) recovered(c *gin.Context) {
 	if err, ok := r.(error); ok && err == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
 		panic(r)
 	}
-	s.log.Error("panic while answering", "path", c.Request.URL.Path, "err", r)
+	s.log.LogAttrs(c.Request.Context(), slog.LevelError, "panic while answering", append(telemetry.LogAttrs(c.Request),
+		slog.String("path", c.Request.URL.Path), slog.String("request_id", c.Writer.Header().Get("X-Request-Id")),
+		slog.Any("err", r))...)
 	if !c.Writer.Written() {
 		s.fail(c, http.StatusInternalServerError, "the server failed at this request; its log says why")
 	}
@@ -81,17 +96,20 @@ func (s *Server) getHealth(c *gin.Context) {
 
 // noRoute answers requests for paths that there are not.
 func (s *Server) noRoute(c *gin.Context) {
-	s.fail(c, http.StatusNotFound, "there is nothing at this path: want /predict, /health or /metrics")
+	s.fail(c, http.StatusNotFound, "there is nothing at this path: want /predict, /health, /metrics, /docs, /openapi.json or /v2")
 }
 
 // noMethod answers requests with a method that their path doesn't have.
 func (s *Server) noMethod(c *gin.Context) {
 	allow, want := s.headers.allowGet, "GET"
-	switch c.Request.URL.Path {
-	case "/predict":
+	switch path := c.Request.URL.Path; {
+	case path == "/predict":
 		allow, want = s.headers.allowPost, `POST with a body such as {"x":[1,2,3]}`
-		s.metrics.count(http.StatusMethodNotAllowed)
-	case "/metrics":
+		s.metrics.count(method)
+	case strings.HasSuffix(path, "/infer"):
+		allow, want = s.headers.allowPost, "POST with a body such as "+inference.shape
+		s.metrics.count(method)
+	case path != "/health":
 		allow = []string{"GET"}
 	}
 	c.Writer.Header()["Allow"] = allow
@@ -100,8 +118,13 @@ func (s *Server) noMethod(c *gin.Context) {
 
 // answer writes a JSON body.
 func (s *Server) answer(c *gin.Context, code int, body []byte) {
+	s.respond(c, code, s.headers.json, body)
+}
+
+// respond writes a body.
+func (s *Server) respond(c *gin.Context, code int, contentType []string, body []byte) {
 	h := c.Writer.Header()
-	h["Content-Type"] = s.headers.json
+	h["Content-Type"] = contentType
 	h["Content-Length"] = s.headers.length(len(body))
 	if s.draining.Load() { // it may have begun while the request was running
 		h["Connection"] = s.headers.closing
@@ -112,12 +135,6 @@ func (s *Server) answer(c *gin.Context, code int, body []byte) {
 		return
 	}
 	_, _ = c.Writer.Write(body) // the client may be gone, and there is nobody to tell
-}
-
-// fail writes {"error": reason}.
-func (s *Server) fail(c *gin.Context, code int, reason string) {
-	body := append([]byte(`{"error":`), wire.Text(reason)...)
-	s.answer(c, code, append(body, '}'))
 }
 
 // jsonContent reports whether a body of this type is read as JSON. Clients such as `curl -d` name a form although

@@ -4,6 +4,8 @@
 //	POST /predict  {"x":[1,2,3]} or {"x":[[1,2,3],[4,5,6]]} → {"prediction":[1],"model_version":"v1.0.0"}
 //	               with "probabilities":true or "decision":true beside x, the answer has a member of that name too
 //	GET  /metrics  Prometheus text
+//	GET  /docs     a page to try the model, and /openapi.json
+//	     /v2/…     the Open Inference Protocol (package v2)
 //
 // Life of a server: New listens; Run loads the model while requests are already answered (503), serves, and drains
 // when its context ends: health turns 503, answers ask clients to close their connections, and once requests have
@@ -17,6 +19,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +28,9 @@ import (
 
 	"github.com/weirhq/weir/service/config"
 	"github.com/weirhq/weir/service/model"
+	"github.com/weirhq/weir/service/ring"
+	"github.com/weirhq/weir/service/telemetry"
+	"github.com/weirhq/weir/service/v2"
 	"github.com/weirhq/weir/service/wire"
 )
 
@@ -32,8 +38,12 @@ import (
 type Options struct {
 	config.Config
 	Logger *slog.Logger
+	// Tracing, if set, gets a span of each request. Its owner stops it after the server.
+	Tracing *telemetry.Tracing
 	// Wrap, if set, goes around the handler of all requests. Tests inject faults with it.
 	Wrap func(http.Handler) http.Handler
+	// Computing, if set, is called while a request holds a place among those being computed. Tests hold it there.
+	Computing func(requestID string)
 }
 
 // Server serves one model.
@@ -51,14 +61,26 @@ type Server struct {
 	lastSeen atomic.Int64 // when the last prediction request came or was answered, in Unix nanoseconds
 	suffix   []byte       // the end of every answer
 	works    sync.Pool
+	ids      *requestIDs
+	gate     *gate
+	bodies   atomic.Int64 // bytes of large bodies
+	ring     *ring.Ring
+	ringFrom []netip.Prefix
 }
 
 // served is a loaded model with what its answers are made of.
 type served struct {
 	*model.Model
 	digest string
+	schema *wire.Schema
 	labels [][][]byte // of each output of a classifier, as JSON
-	counts []counter
+	counts classCounters
+
+	classes  *v2.Labels
+	outputs  []v2.TensorMetadata
+	metadata []byte
+	document []byte
+	scorer   *scorer
 }
 
 // New makes a server and listens. Run must follow, or Close.
@@ -72,7 +94,9 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 }
 
 func newServer(opts Options) *Server {
-	s := &Server{opts: opts, log: opts.Logger, metrics: newMetrics(opts.Config)}
+	s := &Server{opts: opts, log: opts.Logger, ids: newRequestIDs(), gate: newGate(opts.Config)}
+	s.metrics = newMetrics(opts.Config, func() float64 { return float64(s.inFlight.Load()) })
+	s.ring, s.ringFrom = ring.New(opts.RingSize), prefixes(opts.RingFrom)
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -98,10 +122,17 @@ func (s *Server) routes() http.Handler {
 	e.HandleMethodNotAllowed = true
 	e.RedirectTrailingSlash = false
 	e.Use(s.common)
+	if s.opts.Tracing != nil {
+		e.Use(s.traced)
+	}
 	e.GET("/health", s.getHealth)
 	e.HEAD("/health", s.getHealth)
 	e.POST("/predict", s.postPredict)
 	e.GET("/metrics", gin.WrapH(s.metrics.handler()))
+	e.GET("/weir/ring", s.getRing)
+	e.GET("/openapi.json", s.getDocument)
+	e.GET("/docs", s.getPage)
+	s.inferenceRoutes(e)
 	e.NoRoute(s.noRoute)
 	e.NoMethod(s.noMethod)
 	return e
@@ -125,10 +156,16 @@ func (s *Server) Close() error {
 // serving fails, or if requests are still running when the drain time is over.
 func (s *Server) Run(ctx context.Context) error {
 	srv := &http.Server{
-		Handler: s.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		Handler: s.handler, ReadTimeout: s.opts.ReadTimeout, WriteTimeout: s.opts.WriteTimeout,
+		ReadHeaderTimeout: min(10*time.Second, s.opts.ReadTimeout), IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
 	defer func() { _ = srv.Close() }()
+	stopPprof, err := s.servePprof(ctx)
+	if err != nil {
+		return err
+	}
+	defer stopPprof()
 	serve := make(chan error, 1)
 	go func() { serve <- srv.Serve(s.listener) }()
 	load := make(chan error, 1)
@@ -155,24 +192,35 @@ func (s *Server) Load() error {
 	if err != nil {
 		return err
 	}
-	v := &served{Model: m, digest: digest}
+	v := &served{
+		Model: m, digest: digest, schema: wire.NewSchema(m.Names, m.TakesText(), m.Missing, m.Documents),
+	}
 	if v.labels, err = labelTexts(m); err != nil {
 		return fmt.Errorf("load model %s: %w", s.opts.ModelPath, err)
 	}
-	v.counts = s.metrics.classes(m.Labels)
-	s.metrics.loaded(s.opts.Config, digest)
+	if err := v.describe(s.opts.Config); err != nil {
+		return fmt.Errorf("load model %s: %w", s.opts.ModelPath, err)
+	}
+	v.counts = s.metrics.classes(outputLabels(m))
+	v.scorer = newScorer(m, s.metrics)
+	s.metrics.loaded(s.opts.Config, digest, m)
 	s.model.Store(v)
 	s.log.Info("model is loaded", "class", m.Class, "sklearn", m.Sklearn, "digest", digest, "columns", m.In,
 		"took", time.Since(start).String())
 	return nil
 }
 
+// outputLabels returns the labels of each output.
+func outputLabels(m *model.Model) [][]any {
+	if m.Outputs == nil {
+		return [][]any{m.Labels}
+	}
+	return m.Outputs
+}
+
 // labelTexts returns the labels of each output as JSON.
 func labelTexts(m *model.Model) ([][][]byte, error) {
-	outputs := m.Outputs
-	if outputs == nil {
-		outputs = [][]any{m.Labels}
-	}
+	outputs := outputLabels(m)
 	texts := make([][][]byte, len(outputs))
 	for o, labels := range outputs {
 		for i, label := range labels {

@@ -2,7 +2,6 @@ package server
 
 import (
 	"fmt"
-	"net/http"
 
 	"github.com/weirhq/weir/service/model"
 	"github.com/weirhq/weir/service/wire"
@@ -21,7 +20,7 @@ func (s *Server) write(m *served, w *work) *failure {
 			continue
 		}
 		if !m.writable(out, &w.rows) {
-			return notFinite(r)
+			return infinite(r)
 		}
 		w.answer = appendValues(w.answer, out, m.Vector)
 	}
@@ -43,9 +42,7 @@ func (s *Server) write(m *served, w *work) *failure {
 // appendClasses appends the label of one row, or a list with one for each output.
 func (m *served) appendClasses(dst []byte, out []float64) []byte {
 	if m.Outputs == nil {
-		class := int(out[0])
-		m.counts[class].Inc()
-		return append(dst, m.labels[0][class]...)
+		return append(dst, m.labels[0][int(out[0])]...)
 	}
 	dst = append(dst, '[')
 	for i, class := range out {
@@ -57,9 +54,9 @@ func (m *served) appendClasses(dst []byte, out []float64) []byte {
 	return append(dst, ']')
 }
 
-func notFinite(row int) *failure {
+func infinite(row int) *failure {
 	return &failure{
-		http.StatusUnprocessableEntity,
+		notFinite,
 		fmt.Sprintf("the model's answer for row %d is not a finite number: the numbers in x are too large for it", row),
 	}
 }
@@ -82,7 +79,7 @@ func (m *served) writeProba(w *work) *failure {
 		}
 		row := w.proba[r*m.Proba : (r+1)*m.Proba]
 		if !m.writable(row, &w.rows) {
-			return notFinite(r)
+			return infinite(r)
 		}
 		if !m.Grouped() {
 			w.answer = appendValues(w.answer, row, true)
@@ -108,7 +105,7 @@ func (m *served) writeDecision(w *work) *failure {
 		}
 		row := w.values[r*n : (r+1)*n]
 		if !m.writable(row, &w.rows) {
-			return notFinite(r)
+			return infinite(r)
 		}
 		w.answer = appendValues(w.answer, row, n > 1)
 	}

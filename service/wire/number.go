@@ -13,9 +13,6 @@ func (s *scanner) number() (float64, error) {
 	mantissa, digits, exponent, ok := s.decimal()
 	if !ok {
 		s.i = start
-		if s.null() {
-			return math.NaN(), nil
-		}
 		return 0, s.notANumber()
 	}
 	if digits <= 15 && exponent >= -22 && exponent <= 22 {

@@ -1,7 +1,9 @@
 // Package wire reads the body of a prediction request and writes the answer, without allocating on the usual path.
 //
-// The body is one JSON object with the member x: a list of numbers, which is one row, or a list of such lists; null
-// stands for a missing number. The members probabilities and decision, true or false, ask for more than the prediction.
+// The body is one JSON object with the member x: a row, or a list of rows. A row is a list of cells, or an object with a
+// cell for each named column. A cell is a number or, where the model takes it, text; true and false are 1 and 0, and
+// null stands for what is missing. Where a row is one text, x may also be a list of texts.
+// The members probabilities and decision, true or false, ask for more than the prediction.
 // The scanner is strict: it takes exactly the documents that RFC 8259 allows and that have this shape. It refuses
 // other members, members twice, and anything after the object.
 package wire
@@ -9,20 +11,11 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
+	"strconv"
 )
-
-// Rows is the content of a request. It is reused from request to request.
-type Rows struct {
-	X      []float64 // all numbers, row by row
-	Count  int       // rows
-	Width  int       // numbers in each row
-	Nested bool      // x was a list of rows
-
-	Missing       bool // x has a null: a NaN in X
-	Probabilities bool // the member probabilities is true
-	Decision      bool // the member decision is true
-}
 
 // Error says where in a body something is wrong, and what was expected there.
 type Error struct {
@@ -41,10 +34,11 @@ func (e *TooManyRowsError) Error() string {
 	return fmt.Sprintf("x has more than %d rows: send them in several requests", e.Max)
 }
 
-// Parse reads a body. Missing allows null in x. After an error the content of r is undefined.
-func (r *Rows) Parse(body []byte, maxRows int, missing bool) error {
-	*r = Rows{X: r.X[:0]}
-	s := scanner{b: body, missing: missing}
+// Parse reads a body. It replaces escapes in it, and Texts are slices of it. After an error the content of r is
+// undefined.
+func (r *Rows) Parse(body []byte, maxRows int, schema *Schema) error {
+	r.clear()
+	s := scanner{b: body, schema: schema}
 	s.space()
 	if !s.take('{') {
 		return s.want("an object")
@@ -78,7 +72,7 @@ func (r *Rows) Parse(body []byte, maxRows int, missing bool) error {
 	if !seen[memberX] {
 		return s.fail(`the request has no member "x"`)
 	}
-	r.Missing = s.found
+	r.Missing = s.null
 	return nil
 }
 
@@ -104,14 +98,21 @@ func (r *Rows) member(s *scanner, m, maxRows int) (err error) {
 	return err
 }
 
-// value reads the list of numbers or of rows.
+// value reads a row or a list of rows.
 func (r *Rows) value(s *scanner, maxRows int) error {
 	s.space()
+	if s.take('{') {
+		r.Count = 1
+		return r.object(s)
+	}
 	if !s.take('[') {
 		return s.want("a list for x")
 	}
 	s.space()
-	if s.peek() != '[' {
+	first := s.peek()
+	switch {
+	case first == '[', first == '{', first == '"' && s.schema.documents:
+	default:
 		r.Count = 1
 		return r.row(s)
 	}
@@ -120,11 +121,13 @@ func (r *Rows) value(s *scanner, maxRows int) error {
 		if r.Count == maxRows {
 			return &TooManyRowsError{maxRows}
 		}
-		if !s.take('[') {
-			return s.want("a list for each row of x")
+		if s.peek() != first {
+			return s.want(map[byte]string{
+				'[': "a list for each row of x", '{': "an object for each row of x", '"': "a text for each row of x",
+			}[first])
 		}
 		r.Count++
-		if err := r.row(s); err != nil {
+		if err := r.next(s, first); err != nil {
 			return err
 		}
 		s.space()
@@ -138,7 +141,22 @@ func (r *Rows) value(s *scanner, maxRows int) error {
 	}
 }
 
-// row reads the rest of a list of numbers, after its '['.
+// next reads a row that begins with first.
+func (r *Rows) next(s *scanner, first byte) error {
+	switch first {
+	case '{':
+		s.i++
+		return r.object(s)
+	case '[':
+		s.i++
+		return r.row(s)
+	}
+	v, err := s.cell(r)
+	r.X, r.Width = append(r.X, v), 1
+	return err
+}
+
+// row reads the rest of a list of cells, after its '['.
 func (r *Rows) row(s *scanner) error {
 	start, from := s.i, len(r.X)
 	for {
@@ -146,9 +164,9 @@ func (r *Rows) row(s *scanner) error {
 		if s.peek() == ']' && len(r.X) == from {
 			return s.fail("a row of x is empty: want at least one number")
 		}
-		v, err := s.number()
+		v, err := s.cell(r)
 		if err != nil {
-			return err
+			return r.at(err, s.schema, len(r.X)-from)
 		}
 		r.X = append(r.X, v)
 		s.space()
@@ -170,12 +188,27 @@ func (r *Rows) row(s *scanner) error {
 	return nil
 }
 
+// at adds to an error in which row and column it is.
+func (r *Rows) at(err error, schema *Schema, column int) error {
+	if column < len(schema.names) {
+		return at(err, r.Count-1, fmt.Sprintf("%d (%.60q)", column, schema.names[column]))
+	}
+	return at(err, r.Count-1, strconv.Itoa(column))
+}
+
+func at(err error, row int, column string) error {
+	if e := (*Error)(nil); errors.As(err, &e) {
+		return &Error{e.Offset, fmt.Sprintf("row %d, column %s: %s", row, column, e.Reason)}
+	}
+	return err
+}
+
 // scanner is a position in a body.
 type scanner struct {
-	b       []byte
-	i       int
-	missing bool // null is allowed in x
-	found   bool // there is one
+	b      []byte
+	i      int
+	schema *Schema
+	null   bool // there is one in x
 }
 
 func (s *scanner) space() {
@@ -261,13 +294,30 @@ func (s *scanner) boolean() (bool, error) {
 	return false, s.want("true or false")
 }
 
-// null reads a missing number.
-func (s *scanner) null() bool {
-	if !s.missing || !bytes.HasPrefix(s.b[s.i:], []byte("null")) {
-		return false
+// cell reads a number, or what else may stand for one.
+func (s *scanner) cell(r *Rows) (float64, error) {
+	c := s.peek()
+	if c <= '9' && c != '"' {
+		return s.number()
 	}
-	s.i, s.found = s.i+4, true
-	return true
+	switch rest := s.b[s.i:]; {
+	case c == '"' && s.schema.texts:
+		text, err := s.text()
+		if err != nil {
+			return 0, err
+		}
+		return r.text(text), nil
+	case bytes.HasPrefix(rest, []byte("true")):
+		s.i += 4
+		return 1, nil
+	case bytes.HasPrefix(rest, []byte("false")):
+		s.i += 5
+		return 0, nil
+	case s.schema.missing && bytes.HasPrefix(rest, []byte("null")):
+		s.i, s.null = s.i+4, true
+		return math.NaN(), nil
+	}
+	return 0, s.notANumber()
 }
 
 // notANumber says what stands in the place of a number.
@@ -280,8 +330,6 @@ func (s *scanner) notANumber() error {
 		found = "a list"
 	case c == '{':
 		found = "an object"
-	case c == 't' || c == 'f':
-		found = "a boolean"
 	case c == 'n':
 		found = "null, and the model can't take missing numbers"
 	case c == 'N' || c == 'I' || c == '-' && s.i+1 < len(s.b) && s.b[s.i+1] == 'I':

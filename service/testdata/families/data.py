@@ -4,7 +4,8 @@ import os
 
 import numpy as np
 
-RNG = np.random.RandomState(int(os.environ.get("SEED", "20261125")))
+SEED = int(os.environ.get("SEED", "20261125"))
+RNG = np.random.RandomState(SEED)
 N = 90
 X = np.round(RNG.normal(size=(N, 5)) * [1, 3, 0.5, 20, 1] + [0, 1, 0, 7, -2], 3)
 SCORE = np.round(X @ [1.0, -0.5, 2.0, 0.03, 0.7] + 0.3 * RNG.normal(size=N), 4)

@@ -1,0 +1,69 @@
+package world
+
+import (
+	"context"
+	"slices"
+
+	"github.com/weirhq/weir/deployer/consul"
+	"github.com/weirhq/weir/deployer/judge"
+	"github.com/weirhq/weir/deployer/metrics"
+	"github.com/weirhq/weir/deployer/rollout"
+)
+
+// judgeOf returns the judge of a rollout, which begins with the guardian: pending records have no stable release yet.
+func (w *World) judgeOf(rec rollout.Record) (*judge.Judge, error) {
+	if w.judge == nil && rec.Stable != "" {
+		j, err := judge.New(rec)
+		if err != nil {
+			return nil, err
+		}
+		w.judge = j
+		if j != nil {
+			w.judging <- j
+		}
+	}
+	return w.judge, nil
+}
+
+// runJudge runs the judge once there is one.
+func (w *World) runJudge(ctx context.Context, wake func()) {
+	select {
+	case <-ctx.Done():
+	case j := <-w.judging:
+		j.Run(ctx, wake)
+	}
+}
+
+// lookAtJudgement tells the judge what there is to judge, and the observation what it says.
+func (w *World) lookAtJudgement(rec rollout.Record, instances []consul.Instance, obs *rollout.Observation) error {
+	if rec.Spec.Analysis == nil {
+		return nil
+	}
+	j, err := w.judgeOf(rec)
+	if err != nil || j == nil {
+		return err
+	}
+	s := judge.Subject{Epoch: rec.Epoch, Step: rec.Step, Weight: rec.Weight, Since: rec.Since}
+	phase := rec.Phase
+	if phase == rollout.Held {
+		phase = rec.HeldFrom
+	}
+	switch phase {
+	case rollout.Verifying:
+		s.Golden = rec.Spec.Analysis.Golden
+	case rollout.Baking, rollout.Judging, rollout.Watching:
+	default:
+		s.Epoch = 0 // nothing to judge
+	}
+	for _, in := range instances {
+		if in.Status == "passing" && slices.Contains([]string{rec.Release, rec.Stable}, in.Release) {
+			s.Targets = append(s.Targets, metrics.Target{Alloc: in.Alloc, Addr: in.Addr, Release: in.Release})
+		}
+	}
+	if rec.Phase == rollout.Verifying && !s.Golden {
+		s.Epoch = 0
+	}
+	j.Follow(s)
+	obs.Judged = j.Latest()
+	return nil
+}
