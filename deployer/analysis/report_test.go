@@ -66,8 +66,19 @@ func write(t *testing.T, name, text string) {
 
 func plain(v float64) string    { return fmt.Sprintf("%g", v) }
 func asPart(v float64) string   { return fmt.Sprintf("%.3g %%", 100*v) }
-func inTime(v float64) string   { return (time.Duration(v) * time.Second).String() }
 func percents(v float64) string { return fmt.Sprintf("%g %%", 100*v) }
+
+// inTime writes seconds as "50s" or "5m".
+func inTime(v float64) string {
+	s := (time.Duration(v) * time.Second).String()
+	if short, ok := strings.CutSuffix(s, "m0s"); ok {
+		s = short + "m"
+	}
+	if short, ok := strings.CutSuffix(s, "h0m"); ok {
+		s = short + "h"
+	}
+	return s
+}
 
 // orNever writes a median.
 func orNever(v float64) string {

@@ -3,7 +3,6 @@ package analysis
 import (
 	"math"
 	"sort"
-	"time"
 )
 
 // second is what both sides did in one second of a stream: requests, and those that failed.
@@ -66,7 +65,7 @@ func zTestRule() rule {
 // Source: docs.flagger.app, "Deployment strategies" and "Metrics": interval 1m by default and at least 10s, threshold 5
 // in its examples, request-success-rate min 99.
 func flaggerRule(interval int) rule {
-	name := "Flagger, every " + (time.Duration(interval) * time.Second).String()
+	name := "Flagger, every " + inTime(float64(interval))
 	return rule{name, func(s stream) (int, bool) {
 		failed := 0
 		for end := interval; end <= len(s); end += interval {
@@ -87,7 +86,7 @@ func flaggerRule(interval int) rule {
 // Source: spinnaker/kayenta, NetflixACAJudge and MannWhitneyClassifier; spinnaker.io, "Canary best practices": at least
 // 50 points per metric, a point a minute.
 func kayentaRule(point int) rule {
-	name := "Kayenta, a point every " + (time.Duration(point) * time.Second).String()
+	name := "Kayenta, a point every " + inTime(float64(point))
 	return rule{name, func(s stream) (int, bool) {
 		var canary, stable []float64
 		for end := point; end <= len(s); end += point {

@@ -64,6 +64,7 @@ func TestConsul(t *testing.T) {
 	c := client(t)
 	for name, test := range map[string]func(*testing.T, *Client, string){
 		"records":        testRecords,
+		"prune":          testPrune,
 		"exclusive":      testExclusive,
 		"canary key":     testCanaryKey,
 		"stable":         testSetStable,
@@ -112,6 +113,23 @@ func testRecords(t *testing.T, c *Client, model string) {
 	}
 	if _, err := c.Load(t.Context(), model, "nope"); err == nil {
 		t.Error("a record that isn't there is loaded")
+	}
+}
+
+func testPrune(t *testing.T, c *Client, model string) {
+	for i, phase := range []rollout.Phase{rollout.Baking, rollout.Done, rollout.RolledBack, rollout.Done, rollout.Done} {
+		s := record(t, c, model, "2026010"+string(rune('1'+i))+"T000000.000Z-b")
+		s.Phase = phase
+		if err := c.Save(t.Context(), &s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Prune(t.Context(), model, 2); err != nil {
+		t.Fatal(err)
+	}
+	left, err := c.History(t.Context(), model)
+	if err != nil || len(left) != 3 || left[1].ID[:8] != "20260104" || left[2].Phase != rollout.Baking {
+		t.Errorf("left %+v, %v, want the newest two and the one that is not over", left, err)
 	}
 }
 

@@ -93,6 +93,26 @@ func (c *Client) History(ctx context.Context, model string) ([]Stored, error) {
 	return out, nil
 }
 
+// Prune deletes the oldest records of a model, so that keep are left. One that is not over stays.
+func (c *Client) Prune(ctx context.Context, model string, keep int) error {
+	keys, _, err := c.api.KV().Keys(traffic.RolloutsPrefix+model+"/", "", consistent(ctx))
+	if err != nil {
+		return fmt.Errorf("list the rollouts of %s: %w", model, err)
+	}
+	slices.Sort(keys)
+	for _, key := range keys[:max(0, len(keys)-keep)] {
+		s, err := c.Load(ctx, model, key[strings.LastIndexByte(key, '/')+1:])
+		if err != nil || !s.Phase.Terminal() {
+			continue // it can't be read, or a guardian needs it
+		}
+		del := &api.KVPair{Key: key, ModifyIndex: s.Index}
+		if _, _, err := c.api.KV().DeleteCAS(del, (&api.WriteOptions{}).WithContext(ctx)); err != nil {
+			return fmt.Errorf("delete record %s: %w", key, err)
+		}
+	}
+	return nil
+}
+
 // Active returns the newest record of a model and whether it is still under way.
 func (c *Client) Active(ctx context.Context, model string) (Stored, bool, error) {
 	keys, _, err := c.api.KV().Keys(traffic.RolloutsPrefix+model+"/", "", consistent(ctx))

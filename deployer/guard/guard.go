@@ -72,12 +72,32 @@ func (g *Guard) create(ctx context.Context, rec rollout.Record) (consul.Stored, 
 
 // drive drives a record under a lease, and gives the lease up at the end.
 func (g *Guard) drive(ctx context.Context, l *consul.Lease, s consul.Stored, takeover bool) (rollout.Record, error) {
+	told := newNotifier(ctx, s.Record, g.Log)
+	defer told.close()
 	defer l.Release(ctx)
 	c := controller.Controller{
 		World: world.New(g.Nomad, g.Consul, l, s, takeover), Log: g.Log,
-		Changed: func(rec rollout.Record) { g.tell(rec, true) },
+		Changed: func(rec rollout.Record) {
+			g.tell(rec, true)
+			told.changed(rec)
+		},
 	}
-	return c.Drive(ctx, s.Record, takeover)
+	end, err := c.Drive(ctx, s.Record, takeover)
+	if err == nil {
+		g.prune(ctx, end)
+	}
+	return end, err
+}
+
+// prune deletes the oldest ended rollouts of a model beyond those that are kept. Where that fails, the next one does it.
+func (g *Guard) prune(ctx context.Context, rec rollout.Record) {
+	keep := rec.Spec.Keep
+	if keep == 0 {
+		keep = rollout.DefaultKeep
+	}
+	if err := g.Consul.Prune(ctx, rec.Model, keep); err != nil {
+		g.Log.Warn("prune the history", "model", rec.Model, "err", err)
+	}
 }
 
 // Finish sees a rollout to its end: it drives it whenever nobody else does, and watches otherwise.

@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"time"
 )
@@ -41,6 +42,19 @@ func (h Hook) Check() error {
 		return fmt.Errorf("hook %q: want a command or a URL, and not both", h.Name)
 	case h.Timeout <= 0:
 		return fmt.Errorf("hook %q: want a timeout above 0", h.Name)
+	}
+	if h.URL != "" {
+		if err := checkURL(h.URL); err != nil {
+			return fmt.Errorf("hook %q: %w", h.Name, err)
+		}
+	}
+	return nil
+}
+
+func checkURL(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("%q: want a URL, like https://example.com/told", s)
 	}
 	return nil
 }

@@ -133,6 +133,11 @@ func (s Spec) checkHooks() error {
 		}
 		seen[key] = true
 	}
+	for _, u := range s.Notify {
+		if err := checkURL(u); err != nil {
+			return fmt.Errorf("notify: %w", err)
+		}
+	}
 	return nil
 }
 

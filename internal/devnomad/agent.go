@@ -148,7 +148,7 @@ func (a *Agent) addNode(cfg Config, i int) error {
 
 // newClient returns the client that runs the tasks of a node.
 func newClient(node *api.Node, cfg client.Config) (*client.Client, error) {
-	cfg.NodeID, cfg.NodeName, cfg.Datacenter = node.ID, node.Name, node.Datacenter
+	cfg.NodeID, cfg.NodeName, cfg.NodeClass, cfg.Datacenter = node.ID, node.Name, node.NodeClass, node.Datacenter
 	cfg.Attributes, cfg.Meta = node.Attributes, node.Meta
 	c, err := client.New(cfg)
 	if err != nil {

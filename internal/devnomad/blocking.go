@@ -62,6 +62,24 @@ func (a *Agent) answerQuery(w http.ResponseWriter, r *http.Request, q query) {
 	}
 }
 
+// byID makes a query of the one thing in a table that the path names by its UUID; kind is what Nomad calls it. find
+// returns its document, nil if it is not there, and its index.
+func byID(kind, table string, find func(s *store, id string) (doc any, index uint64)) func(*http.Request) query {
+	return func(r *http.Request) query {
+		return func(s *store) (any, uint64, error) {
+			id := r.PathValue("id")
+			if len(id) != 36 {
+				return nil, 0, errors.New(kind + " lookup failed: index error: UUID must be 36 characters")
+			}
+			doc, index := find(s, id)
+			if doc == nil {
+				return nil, s.tables[table], notFound(kind + " not found")
+			}
+			return doc, index, nil
+		}
+	}
+}
+
 // view is what a request sees: everything, or nothing in a namespace that does not exist.
 func (a *Agent) view(r *http.Request) *store {
 	switch r.URL.Query().Get("namespace") {

@@ -178,7 +178,7 @@ func merge(before *api.Allocation, u allocUpdate) *api.Allocation {
 	if len(u.TaskStates) > 0 {
 		a.TaskStates = u.TaskStates
 	}
-	if u.Healthy == nil || a.DeploymentID == "" || u.DeploymentID != a.DeploymentID || isUnhealthy(before) {
+	if u.Healthy == nil || u.DeploymentID != a.DeploymentID || isUnhealthy(before) {
 		return &a
 	}
 	if isHealthy(before) && !*u.Healthy && u.ClientStatus == api.AllocClientStatusFailed {

@@ -2,6 +2,7 @@ package devnomad
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -51,6 +52,34 @@ func (tx *txn) sharesHost(
 		}
 	}
 	return false
+}
+
+// affinitiesOf are the affinities of a job and one of its groups, its tasks' included.
+func affinitiesOf(job *api.Job, group *api.TaskGroup) []*api.Affinity {
+	all := slices.Concat(job.Affinities, group.Affinities)
+	for _, t := range group.Tasks {
+		all = append(all, t.Affinities...)
+	}
+	return all
+}
+
+func asConstraint(a *api.Affinity) *api.Constraint {
+	return &api.Constraint{LTarget: a.LTarget, RTarget: a.RTarget, Operand: a.Operand}
+}
+
+// affinity is how much a node is to a job's liking, from -1 to 1.
+func affinity(n *api.Node, affinities []*api.Affinity) float64 {
+	liked, all := 0.0, 0.0
+	for _, a := range affinities {
+		weight := float64(val(a.Weight))
+		if all += math.Abs(weight); holdsOn(asConstraint(a), n) {
+			liked += weight
+		}
+	}
+	if all == 0 {
+		return 0
+	}
+	return liked / all
 }
 
 // holdsOn reports whether a node meets a constraint.
@@ -136,17 +165,14 @@ func placementProblems(job *api.Job) []string {
 	if pool := val(job.NodePool); pool != "" && pool != "default" && pool != "all" {
 		out = append(out, fmt.Sprintf("node pool %q: the embedded agent has only the pool default; remove node_pool", pool))
 	}
-	affinities, spreads := slices.Clone(job.Affinities), slices.Clone(job.Spreads)
-	constraints := slices.Clone(job.Constraints)
+	affinities, spreads, constraints := slices.Clone(job.Affinities), slices.Clone(job.Spreads), slices.Clone(job.Constraints)
 	for _, g := range job.TaskGroups {
-		affinities, spreads = append(affinities, g.Affinities...), append(spreads, g.Spreads...)
-		constraints = append(constraints, g.Constraints...)
-		for _, t := range g.Tasks {
-			affinities, constraints = append(affinities, t.Affinities...), append(constraints, t.Constraints...)
-		}
+		spreads = append(spreads, g.Spreads...)
+		constraints = append(constraints, constraintsOf(&api.Job{}, g)...)
+		affinities = append(affinities, affinitiesOf(&api.Job{}, g)...)
 	}
 	for _, a := range affinities {
-		out = append(out, fmt.Sprintf("affinity for %s: the embedded agent has no affinities; use a constraint", a.LTarget))
+		constraints = append(constraints, asConstraint(a))
 	}
 	for _, s := range spreads {
 		known := s.Attribute == "${node.unique.id}" || s.Attribute == "${node.unique.name}"

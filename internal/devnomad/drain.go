@@ -164,8 +164,7 @@ func (tx *txn) migrationRoom(of *api.Allocation) int {
 	}
 	healthy := 0
 	for _, a := range tx.allocsOf[of.JobID] {
-		counts := healthOf(a) != nil || a.DeploymentID == "" && a.ClientStatus == api.AllocClientStatusRunning
-		if a.TaskGroup == of.TaskGroup && !terminal(a) && counts {
+		if a.TaskGroup == of.TaskGroup && !terminal(a) && healthOf(a) != nil {
 			healthy++
 		}
 	}

@@ -1,8 +1,8 @@
 package devnomad
 
 import (
+	"cmp"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -50,7 +50,10 @@ func listAllocs(r *http.Request) query {
 		}
 		keep := func(a *api.Allocation) bool { return strings.HasPrefix(a.ID, prefix) }
 		token := func(a *api.Allocation) string { return indexToken(a.CreateIndex, a.ID) }
-		out, err := page(r, sorted(s.allocs, keep, compareAllocs), token, func(a *api.Allocation) allocStub {
+		byToken := func(a, b *api.Allocation) int {
+			return cmp.Or(cmp.Compare(a.CreateIndex, b.CreateIndex), cmp.Compare(a.ID, b.ID))
+		}
+		out, err := page(r, sorted(s.allocs, keep, byToken), token, func(a *api.Allocation) allocStub {
 			stub := newAllocStub(a)
 			if r.URL.Query().Get("resources") == "true" {
 				stub.AllocatedResources = a.AllocatedResources
@@ -61,19 +64,13 @@ func listAllocs(r *http.Request) query {
 	}
 }
 
-func getAlloc(r *http.Request) query {
-	return func(s *store) (any, uint64, error) {
-		id := r.PathValue("id")
-		if len(id) != 36 {
-			return nil, 0, errors.New("alloc lookup failed: index error: UUID must be 36 characters")
-		}
-		alloc := s.allocs[id]
-		if alloc == nil {
-			return nil, s.tables["allocs"], notFound("alloc not found")
-		}
-		return allocDoc(alloc, true), alloc.ModifyIndex, nil
+var getAlloc = byID("alloc", "allocs", func(s *store, id string) (any, uint64) {
+	a := s.allocs[id]
+	if a == nil {
+		return nil, 0
 	}
-}
+	return allocDoc(a, true), a.ModifyIndex
+})
 
 func listEvals(r *http.Request) query {
 	return func(s *store) (any, uint64, error) {
@@ -85,26 +82,22 @@ func listEvals(r *http.Request) query {
 		keep := func(e *evaluation) bool {
 			return strings.HasPrefix(e.ID, prefix) && (job == "" || job == e.JobID) && (status == "" || status == e.Status)
 		}
-		oldestFirst := func(a, b *evaluation) int { return compareEvals(b, a) }
+		oldestFirst := func(a, b *evaluation) int {
+			return cmp.Or(cmp.Compare(a.CreateIndex, b.CreateIndex), cmp.Compare(a.ID, b.ID))
+		}
 		token := func(e *evaluation) string { return indexToken(e.CreateIndex, e.ID) }
 		out, err := page(r, sorted(s.evals, keep, oldestFirst), token, asStored)
 		return out, s.tables["evals"], err
 	}
 }
 
-func getEval(r *http.Request) query {
-	return func(s *store) (any, uint64, error) {
-		id := r.PathValue("id")
-		if len(id) != 36 {
-			return nil, 0, errors.New("eval lookup failed: index error: UUID must be 36 characters")
-		}
-		e := s.evals[id]
-		if e == nil {
-			return nil, s.tables["evals"], notFound("eval not found")
-		}
-		return e, e.ModifyIndex, nil
+var getEval = byID("eval", "evals", func(s *store, id string) (any, uint64) {
+	e := s.evals[id]
+	if e == nil {
+		return nil, 0
 	}
-}
+	return e, e.ModifyIndex
+})
 
 func evalAllocs(r *http.Request) query {
 	return func(s *store) (any, uint64, error) {

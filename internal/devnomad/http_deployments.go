@@ -37,19 +37,13 @@ func listDeployments(r *http.Request) query {
 	}
 }
 
-func getDeployment(r *http.Request) query {
-	return func(s *store) (any, uint64, error) {
-		id := r.PathValue("id")
-		if len(id) != 36 {
-			return nil, 0, errors.New("deployment lookup failed: index error: UUID must be 36 characters")
-		}
-		d := s.deployments[id]
-		if d == nil {
-			return nil, s.tables["deployment"], notFound(errNoDeployment.Error())
-		}
-		return d, d.ModifyIndex, nil
+var getDeployment = byID("deployment", "deployment", func(s *store, id string) (any, uint64) {
+	d := s.deployments[id]
+	if d == nil {
+		return nil, 0
 	}
-}
+	return d, d.ModifyIndex
+})
 
 func deploymentAllocations(r *http.Request) query {
 	return func(s *store) (any, uint64, error) {

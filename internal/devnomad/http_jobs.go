@@ -179,17 +179,25 @@ func (a *Agent) deregisterJob(r *http.Request) (any, uint64, error) {
 	return out, index, nil
 }
 
+// decodeFor reads a body that names the job of the path.
+func decodeFor(r *http.Request, into any, jobID *string) error {
+	if err := decode(r, into); err != nil {
+		return err
+	}
+	if *jobID != r.PathValue("id") {
+		return badRequest("Job ID does not match")
+	}
+	return nil
+}
+
 func (a *Agent) revertJob(r *http.Request) (any, uint64, error) {
 	var in struct {
 		JobID               string
 		JobVersion          uint64
 		EnforcePriorVersion *uint64
 	}
-	if err := decode(r, &in); err != nil {
+	if err := decodeFor(r, &in, &in.JobID); err != nil {
 		return nil, 0, err
-	}
-	if in.JobID != r.PathValue("id") {
-		return nil, 0, badRequest("Job ID does not match")
 	}
 	var out registered
 	index, err := a.write("JobRegistered", func(tx *txn) (err error) {
@@ -205,11 +213,8 @@ func (a *Agent) stableJob(r *http.Request) (any, uint64, error) {
 		JobVersion uint64
 		Stable     bool
 	}
-	if err := decode(r, &in); err != nil {
+	if err := decodeFor(r, &in, &in.JobID); err != nil {
 		return nil, 0, err
-	}
-	if in.JobID != r.PathValue("id") {
-		return nil, 0, badRequest("Job ID does not match")
 	}
 	index, err := a.write("JobStability", func(tx *txn) error {
 		if !tx.setStable(in.JobID, in.JobVersion, in.Stable) {
@@ -226,11 +231,8 @@ func (a *Agent) evaluateJob(r *http.Request) (any, uint64, error) {
 		EvalOptions struct{ ForceReschedule bool }
 	}
 	if r.ContentLength != 0 { // Nomad's own client sends none where it wants nothing special
-		if err := decode(r, &in); err != nil {
+		if err := decodeFor(r, &in, &in.JobID); err != nil {
 			return nil, 0, err
-		}
-		if in.JobID != r.PathValue("id") {
-			return nil, 0, badRequest("Job ID does not match")
 		}
 	}
 	var out registered

@@ -14,8 +14,8 @@ type paged struct {
 	next  string
 }
 
-// page answers with the items that pass ?filter, at most ?per_page of them, from ?next_token on. token names an item, and
-// show is how it is listed. Like Nomad, it compares tokens as text.
+// page answers with the items that pass ?filter, at most ?per_page of them, from ?next_token on. token names an item,
+// and show is how it is listed. Like Nomad, it compares tokens as text.
 func page[T, S any](r *http.Request, items []T, token func(T) string, show func(T) S) (any, error) {
 	q := r.URL.Query()
 	items, err := filtered(q.Get("filter"), items)

@@ -1,7 +1,6 @@
 package devnomad
 
 import (
-	"errors"
 	"net/http"
 	"strings"
 
@@ -30,19 +29,13 @@ func listNodes(r *http.Request) query {
 	}
 }
 
-func getNode(r *http.Request) query {
-	return func(s *store) (any, uint64, error) {
-		id := r.PathValue("id")
-		if len(id) != 36 {
-			return nil, 0, errors.New("node lookup failed: index error: UUID must be 36 characters")
-		}
-		n := s.nodes[id]
-		if n == nil {
-			return nil, s.tables["nodes"], notFound("node not found")
-		}
-		return nodeDoc(s, n), n.ModifyIndex, nil
+var getNode = byID("node", "nodes", func(s *store, id string) (any, uint64) {
+	n := s.nodes[id]
+	if n == nil {
+		return nil, 0
 	}
-}
+	return nodeDoc(s, n), n.ModifyIndex
+})
 
 func nodeAllocs(r *http.Request) query {
 	return func(s *store) (any, uint64, error) {

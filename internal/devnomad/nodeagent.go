@@ -70,7 +70,8 @@ func newNodeAgent(n *api.Node, server nodeServer, r runner, beats time.Duration,
 	}
 }
 
-// run works until ctx ends; then the tasks are stopped unless they are to be kept, and the server hears of it if it answers in time.
+// run works until ctx ends; then the tasks are stopped unless they are to be kept, and the server hears of it if it
+// answers in time.
 func (n *nodeAgent) run(ctx context.Context) error {
 	ending, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()

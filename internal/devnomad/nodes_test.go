@@ -280,11 +280,8 @@ func TestWishesThatAreNotHonouredAreRefused(t *testing.T) {
 	for want, change := range map[string]func(*api.Job){
 		`does not know the operator "semver"`: constrain("${attr.nomad.version}", "semver", ">= 1.6"),
 		"error parsing regexp":                constrain("${node.class}", "regexp", "("),
-		"has no affinities": func(j *api.Job) {
-			j.Affinities = []*api.Affinity{api.NewAffinity("${node.class}", "=", "x", 50)}
-		},
-		"spreads evenly over": func(j *api.Job) { j.Spreads = []*api.Spread{{Attribute: "${node.datacenter}"}} },
-		`node pool "gpu"`:     func(j *api.Job) { j.NodePool = new("gpu") },
+		"spreads evenly over":                 func(j *api.Job) { j.Spreads = []*api.Spread{{Attribute: "${node.datacenter}"}} },
+		`node pool "gpu"`:                     func(j *api.Job) { j.NodePool = new("gpu") },
 	} {
 		job := testJob(0, 0, 1, "a")
 		change(job)

@@ -29,7 +29,7 @@ func (tx *txn) findPlace(p placement, job *api.Job, group *api.TaskGroup, failed
 		return option{}
 	}
 	why := &failedPlace{AllocationMetric: &api.AllocationMetric{NodesAvailable: map[string]int{}}}
-	need := usageOf(resourcesOf(group))
+	need, affinities := usageOf(resourcesOf(group)), affinitiesOf(job, group)
 	var fit []option
 	for _, n := range values(tx.nodes, compareNodes) {
 		if p.node != "" && p.node != n.ID || !takesAllocs(n) || !inDatacenters(n, job) {
@@ -48,9 +48,15 @@ func (tx *txn) findPlace(p placement, job *api.Job, group *api.TaskGroup, failed
 			continue
 		}
 		peers := tx.peersOn(n, job, group)
-		fit = append(fit, option{node: n, peers: peers, score: scoreOf(n, taken, peers, p, val(group.Count))})
+		score := scoreOf(n, taken, peers, p, val(group.Count), affinity(n, affinities))
+		fit = append(fit, option{node: n, peers: peers, score: score})
 	}
 	rank(fit, len(job.Spreads)+len(group.Spreads) > 0)
+	if p.previous != nil && group.EphemeralDisk != nil && val(group.EphemeralDisk.Sticky) { // its data is there
+		slices.SortStableFunc(fit, func(a, b option) int {
+			return cmp.Compare(boolInt(b.node.ID == p.previous.NodeID), boolInt(a.node.ID == p.previous.NodeID))
+		})
+	}
 	for _, o := range fit {
 		why.ScoreMetaData = append(why.ScoreMetaData, o.score)
 	}

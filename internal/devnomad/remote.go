@@ -44,8 +44,8 @@ type NodeConfig struct {
 	HeartbeatTTL time.Duration // as the server has it; default 10s
 }
 
-// RunNode runs a node until ctx ends; then it stops its tasks unless they are to be kept. While its server does not answer, its tasks run on, and
-// it reconnects. Its server takes it for dead meanwhile, as Nomad's would, and replaces its allocations elsewhere; when
+// RunNode runs a node until ctx ends; then it stops its tasks unless they are to be kept. While its server does not
+// answer, its tasks run on, and it reconnects. Its server takes it for dead meanwhile, as Nomad's would, and replaces its allocations elsewhere; when
 // it comes back, those that were replaced are stopped.
 func RunNode(ctx context.Context, cfg NodeConfig) error {
 	if cfg.Logger == nil {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	capi "github.com/hashicorp/consul/api"
 	"github.com/hashicorp/nomad/api"
 
 	"github.com/weirhq/weir/internal/parts/partstest"
@@ -79,10 +80,10 @@ func TestNodesOnOtherAddressesRunAndRegisterThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	services, _, err := c.Health().Service("live", "live", true, nil)
-	if err != nil || len(services) != 2 {
-		t.Fatalf("services: %v, %v", services, err)
-	}
+	services := await(t, "two passing services", func() ([]*capi.ServiceEntry, error) {
+		found, _, err := c.Health().Service("live", "live", true, nil)
+		return found, err
+	}, func(found []*capi.ServiceEntry) bool { return len(found) == 2 })
 	for _, s := range services {
 		if !seen[s.Service.Address] {
 			t.Errorf("a service has the address %s", s.Service.Address)

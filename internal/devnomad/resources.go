@@ -124,20 +124,24 @@ func (f *failedPlace) exhaust(group *api.TaskGroup) {
 }
 
 // scoreOf rates a node as Nomad does by default: the fuller it will be the better ("binpack"), but no two of a group
-// together ("job-anti-affinity"), and a failed one elsewhere ("node-reschedule-penalty").
-func scoreOf(n *api.Node, taken usage, peers int, p placement, count int) *api.NodeScoreMeta {
+// together ("job-anti-affinity"), a failed one elsewhere ("node-reschedule-penalty"), and what the job likes.
+func scoreOf(n *api.Node, taken usage, peers int, p placement, count int, liking float64) *api.NodeScoreMeta {
 	free := func(taken, all int64) float64 { return 1 - float64(taken)/float64(max(all, 1)) }
 	r := n.NodeResources
 	pack := 20 - math.Pow(10, free(taken.cpu, r.Cpu.CpuShares)) - math.Pow(10, free(taken.memory, r.Memory.MemoryMB))
 	pack = min(max(pack, 0), 18) / 18
-	scores := map[string]float64{"binpack": pack, "job-anti-affinity": 0, "node-reschedule-penalty": 0, "node-affinity": 0}
-	sum, terms := pack, 1.0
+	scores := map[string]float64{"binpack": pack, "job-anti-affinity": 0, "node-reschedule-penalty": 0, "node-affinity": liking}
 	if peers > 0 {
-		apart := -float64(peers+1) / float64(count)
-		scores["job-anti-affinity"], sum, terms = apart, sum+apart, terms+1
+		scores["job-anti-affinity"] = -float64(peers+1) / float64(count)
 	}
 	if p.reschedule && p.previous.NodeID == n.ID {
-		scores["node-reschedule-penalty"], sum, terms = -1, sum-1, terms+1
+		scores["node-reschedule-penalty"] = -1
+	}
+	sum, terms := 0.0, 0.0
+	for name, score := range scores {
+		if score != 0 || name == "binpack" {
+			sum, terms = sum+score, terms+1
+		}
 	}
 	return &api.NodeScoreMeta{NodeID: n.ID, NormScore: sum / terms, Scores: scores}
 }

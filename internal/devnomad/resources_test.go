@@ -132,12 +132,12 @@ func TestPlanTellsWhatFindsNoPlace(t *testing.T) {
 func TestScoreIsNomads(t *testing.T) {
 	n := newNode("n", "127.0.0.1:1", loopback)
 	offer(n, 5192, 24105)
-	got := scoreOf(n, usage{cpu: 100, memory: 15000}, 0, placement{}, 2)
+	got := scoreOf(n, usage{cpu: 100, memory: 15000}, 0, placement{}, 2, 0)
 	if want := 0.44708394501923965; math.Abs(got.NormScore-want) > 1e-12 || got.Scores["binpack"] != got.NormScore {
 		t.Errorf("got %v, want %v", got.NormScore, want)
 	}
 	again := placement{reschedule: true, previous: &api.Allocation{NodeID: n.ID}}
-	if got := scoreOf(n, usage{cpu: 100, memory: 15000}, 1, again, 2); got.Scores["job-anti-affinity"] != -1 || got.NormScore > -0.5 {
+	if got := scoreOf(n, usage{cpu: 100, memory: 15000}, 1, again, 2, 0); got.Scores["job-anti-affinity"] != -1 || got.NormScore > -0.5 {
 		t.Errorf("with one of the group that has failed there: %+v", got)
 	}
 }
@@ -162,6 +162,20 @@ func TestPlacesFillNodesButKeepAGroupApart(t *testing.T) {
 		c.register(bigJob("three", 3, 50, 300))
 		if got := on("three"); !slices.Equal(got, []string{"a", "b", "c"}) {
 			t.Errorf("a group of three is on %v, want one on each", got)
+		}
+	})
+}
+
+func TestAffinity(t *testing.T) {
+	inCluster(t, []string{"a", "b"}, func(c *cluster) {
+		for name := range c.nodes {
+			c.limit(name)
+		}
+		job := bigJob("m", 1, 50, 300)
+		job.Affinities = []*api.Affinity{{LTarget: "${node.unique.name}", RTarget: "b", Operand: "=", Weight: new(int8(100))}}
+		c.register(job)
+		if got := c.live("", anyAlloc)[0]; got.NodeName != "b" || got.Metrics.ScoreMetaData[0].Scores["node-affinity"] != 1 {
+			t.Errorf("it is on %s with %v", got.NodeName, got.Metrics.ScoreMetaData[0].Scores)
 		}
 	})
 }

@@ -80,6 +80,10 @@ func (tx *txn) applyPlan(eval *evaluation) applied {
 		tx.placeAlloc(pl, job, p.deployment, eval.ID, &done)
 	}
 	tx.scheduleLater(p.later, job, eval)
+	if tx.wrote { // the plan shows its evaluation, too
+		e := *eval
+		tx.putEval(&e)
+	}
 	return done
 }
 

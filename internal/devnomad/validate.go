@@ -1,6 +1,7 @@
 package devnomad
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -47,9 +48,6 @@ func problemsOf(job *api.Job) []string {
 	if !slices.Contains([]string{"service", "batch", "system", "sysbatch"}, val(job.Type)) {
 		out = append(out, fmt.Sprintf("Invalid job type: %q", val(job.Type)))
 	}
-	if job.Periodic != nil || job.ParameterizedJob != nil {
-		out = append(out, "the embedded agent runs no periodic or parameterized jobs; use a Nomad cluster for those")
-	}
 	out = append(out, placementProblems(job)...)
 	out = append(out, unsupported(job)...)
 	if len(job.TaskGroups) == 0 {
@@ -86,7 +84,7 @@ func groupProblems(job *api.Job, g *api.TaskGroup) []string {
 	if inner := restartProblems(g.RestartPolicy); len(inner) > 0 {
 		out = append(out, listErrors(inner))
 	}
-	if inner := serviceProblems(g.Services); len(inner) > 0 {
+	if inner := serviceProblems("Service[%d] %s", g.Services); len(inner) > 0 {
 		out = append(out, "Task group service validation failed: "+listErrors(inner))
 	}
 	for _, t := range g.Tasks {
@@ -146,30 +144,85 @@ func taskProblems(g *api.TaskGroup, t *api.Task) []string {
 		out = append(out, fmt.Sprintf("KillTimout (%s) longer than the group's ProgressDeadline (%s)",
 			val(t.KillTimeout), val(g.Update.ProgressDeadline)))
 	}
-	return append(out, serviceProblems(t.Services)...)
+	if inner := logProblems(g, t.LogConfig); len(inner) > 0 {
+		out = append(out, listErrors(inner))
+	}
+	if inner := taskServiceProblems(g, t.Services); len(inner) > 0 {
+		out = append(out, listErrors(inner))
+	}
+	return out
 }
 
-func serviceProblems(services []*api.Service) []string {
+func logProblems(g *api.TaskGroup, logs *api.LogConfig) []string {
 	var out []string
-	for i, s := range services {
-		if inner := checkProblems(s.Checks); len(inner) > 0 {
-			out = append(out, fmt.Sprintf("Service[%d] %s validation failed: %s", i, s.Name, listErrors(inner)))
+	files, size := val(logs.MaxFiles), val(logs.MaxFileSizeMB)
+	if disk := val(g.EphemeralDisk.SizeMB); disk < files*size {
+		out = append(out, fmt.Sprintf("log storage (%d MB) must be less than requested disk capacity (%d MB)", files*size, disk))
+	}
+	if files < 1 {
+		out = append(out, fmt.Sprintf("minimum number of files is 1; got %d", files))
+	}
+	if size < 1 {
+		out = append(out, fmt.Sprintf("minimum file size is 1MB; got %d", size))
+	}
+	return out
+}
+
+// taskServiceProblems are those of a task's services, which may name only ports of the group.
+func taskServiceProblems(g *api.TaskGroup, services []*api.Service) []string {
+	out := serviceProblems("service[%d] %q", services)
+	users := map[string][]string{} // port label → services
+	for _, s := range services {
+		if s.PortLabel != "" {
+			users[s.PortLabel] = append(users[s.PortLabel], s.Name)
 		}
-		if s.Provider == "nomad" {
-			out = append(out, fmt.Sprintf("service %q has provider \"nomad\", which the embedded agent has not; "+
-				"set provider to \"consul\"", s.Name))
+		for _, c := range s.Checks {
+			if portless(s, c) {
+				out = append(out, fmt.Sprintf("check %q is missing a port", c.Name))
+			}
 		}
-		if s.Connect != nil {
-			out = append(out, fmt.Sprintf("service %q uses connect, which the embedded agent has not; remove that block", s.Name))
+	}
+	for _, label := range union(users, nil) {
+		if !hasPort(g, label) {
+			out = append(out, fmt.Sprintf("port label %q referenced by services %s does not exist", label, strings.Join(users[label], ",")))
 		}
 	}
 	return out
 }
 
-func checkProblems(checks []api.ServiceCheck) []string {
+func portless(s *api.Service, c api.ServiceCheck) bool {
+	return s.PortLabel == "" && c.PortLabel == "" && c.Type != "script"
+}
+
+func hasPort(g *api.TaskGroup, label string) bool {
+	return slices.ContainsFunc(g.Networks, func(n *api.NetworkResource) bool {
+		return slices.ContainsFunc(slices.Concat(n.ReservedPorts, n.DynamicPorts), func(p api.Port) bool { return p.Label == label })
+	})
+}
+
+// serviceProblems lists what is wrong with services; title is how a message calls one, by its index and name.
+func serviceProblems(title string, services []*api.Service) []string {
 	var out []string
-	for _, c := range checks {
+	for i, s := range services {
+		if inner := checkProblems(s); len(inner) > 0 {
+			out = append(out, fmt.Sprintf(title+" validation failed: %s", i, s.Name, listErrors(inner)))
+		}
+		if s.Provider == "nomad" {
+			out = append(out, fmt.Sprintf("service %q has provider \"nomad\", which the embedded agent has not; "+
+				"set provider to \"consul\"", s.Name))
+		}
+	}
+	return out
+}
+
+func checkProblems(s *api.Service) []string {
+	var out []string
+	for _, c := range s.Checks {
+		c.Name = cmp.Or(c.Name, fmt.Sprintf("service: %q check", s.Name))
 		switch {
+		case portless(s, c):
+			out = append(out, fmt.Sprintf("Check %s invalid: check requires a port but neither check nor service %q have a port",
+				c.Name, s.Name))
 		case !slices.Contains([]string{"http", "tcp", "script"}, c.Type):
 			out = append(out, fmt.Sprintf("check %q has type %q, which the embedded agent has not; use http, tcp or script",
 				c.Name, c.Type))

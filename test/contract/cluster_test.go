@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"testing"
 
 	"github.com/hashicorp/nomad/api"
 )
@@ -45,11 +46,30 @@ func reap(pids []int, programs ...string) {
 	}
 }
 
+// startCluster starts a Nomad of the suite's own.
 func startCluster(cfg clusterConfig) (*cluster, error) {
 	if binary := realBinary(); binary != "" {
 		return startReal(binary, cfg)
 	}
+	if given() {
+		return nil, errors.New("the Nomad at NOMAD_ADDR can't show this, and beside it the suite has none to start: " +
+			"set CONTRACT_NOMAD to a nomad program of its version")
+	}
 	return startEmbedded(cfg)
+}
+
+// ownCluster is startCluster with a Consul of its own.
+func ownCluster(t *testing.T, nodes int) *cluster {
+	t.Helper()
+	consulAddr, err := startConsul()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := startCluster(clusterConfig{consulAddr: consulAddr, nodes: nodes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 func nodeName(i int) string { return fmt.Sprintf("client-%d", i) }

@@ -30,7 +30,7 @@ func newFixture(t *testing.T) *fixture {
 // fixtureOn makes a fixture for a Nomad of the test's own.
 func fixtureOn(t *testing.T, tg *target) *fixture {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	id := strings.ToLower(strings.Map(func(r rune) rune {
 		if r == '/' || r == '_' {
 			return '-'
@@ -49,6 +49,9 @@ func fixtureOn(t *testing.T, tg *target) *fixture {
 	})
 	return f
 }
+
+// ample is the progress deadline, and twice the healthy deadline, of what is to succeed, on a busy machine too.
+const ample = time.Minute
 
 // spec describes the job of a fixture.
 type spec struct {
@@ -78,7 +81,7 @@ func (f *fixture) job(s spec) *api.Job {
 	if s.checks {
 		health = "checks"
 	}
-	deadline, minHealthy := or(s.deadline, 8*time.Second), or(s.minHealthy, 300*time.Millisecond)
+	deadline, minHealthy := or(s.deadline, ample/2), or(s.minHealthy, 300*time.Millisecond)
 	if s.mode == "crash" {
 		minHealthy = or(s.minHealthy, 2*time.Second) // on a busy machine it takes a while to crash
 	}
@@ -229,15 +232,26 @@ func (f *fixture) versions() []*api.Job {
 	return versions
 }
 
-// eventually awaits a condition for 30 seconds.
+// eventually awaits a condition for a minute.
 func (f *fixture) eventually(what string, holds func() bool, state func() string) {
 	f.t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	f.await(what, 20*time.Millisecond, holds, state)
+}
+
+// soon is eventually, for measurements: it looks again every 3 ms.
+func (f *fixture) soon(what string, holds func() bool) {
+	f.t.Helper()
+	f.await(what, 3*time.Millisecond, holds, f.list)
+}
+
+func (f *fixture) await(what string, pause time.Duration, holds func() bool, state func() string) {
+	f.t.Helper()
+	deadline := time.Now().Add(time.Minute)
 	for !holds() {
 		if time.Now().After(deadline) {
-			f.t.Fatalf("%s: not within 30s: %s", what, state())
+			f.t.Fatalf("%s: not within a minute: %s", what, state())
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(pause)
 	}
 }
 
@@ -255,7 +269,9 @@ func (tg *target) call(t *testing.T, method, path, body string) (int, string, ht
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tg.token != "" {
+	if strings.HasPrefix(tg.token, "Bearer ") {
+		req.Header.Set("Authorization", tg.token)
+	} else if tg.token != "" {
 		req.Header.Set("X-Nomad-Token", tg.token)
 	}
 	req.Header.Set("Accept-Encoding", "identity") // a real Nomad names no type for what it compresses

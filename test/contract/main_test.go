@@ -1,10 +1,17 @@
 // Package contract holds one behavioural suite over Nomad: the embedded agent, or a real Nomad. The names of the tests
 // say the facts about Nomad that they replay; FACTS.md lists them all.
 //
-//	go test ./test/contract                            the embedded agent
-//	CONTRACT_NOMAD=/path/to/nomad go test …            clusters of that binary, which the suite starts: needs root
-//	NOMAD_ADDR=… [NOMAD_TOKEN=…] CONSUL_HTTP_ADDR=…    a Nomad that runs; it is not asked to lose nodes
-//	WEIR_NOMAD=/path/to/nomad                          the command line for TestNomadCommandLine, else from PATH
+// The environment says what is tested; without any of it, the embedded agent is.
+//
+//	CONTRACT_NOMAD=/path/to/nomad  clusters of that program, which the suite starts and ends
+//	NOMAD_ADDR=http://…            the Nomad that runs there. Its node and jobs are the suite's: it drains nodes
+//	CONSUL_HTTP_ADDR=…             with NOMAD_ADDR: the Consul agent that this Nomad uses
+//	NOMAD_TOKEN=…                  with NOMAD_ADDR, if it has ACLs: a management token
+//	WEIR_NOMAD=/path/to/nomad      the command line for TestNomadCommandLine, else `nomad` on PATH
+//
+// Some facts take a Nomad that may lose nodes, or one with ACLs. With NOMAD_ADDR the suite starts these from
+// CONTRACT_NOMAD, else from the command line if that is of the version that runs. What then can't be tested fails, and
+// says what is missing: with NOMAD_ADDR nothing is left out.
 package contract
 
 import (
@@ -27,6 +34,9 @@ import (
 // taskMode is set in the environment of tasks: the test binary is the tasks' program too.
 const taskMode = "CONTRACT_TASK"
 
+// sickIf names a file: tasks that have it in their environment are sick while it exists.
+const sickIf = "CONTRACT_SICK_IF"
+
 // nodeMode is set where the test binary is a node of the embedded agent.
 const nodeMode = "CONTRACT_NODE"
 
@@ -42,7 +52,11 @@ func TestMain(m *testing.M) {
 		return
 	}
 	flag.Parse()
-	if err := flag.Set("test.parallel", "16"); err != nil { // the tests wait for most of their time
+	parallel := "16" // the tests wait for most of their time
+	if given() || realBinary() != "" {
+		parallel = "8" // a real Nomad starts two processes of its own for each task
+	}
+	if err := flag.Set("test.parallel", parallel); err != nil {
 		panic(err)
 	}
 	code := m.Run()
@@ -58,7 +72,7 @@ func TestMain(m *testing.M) {
 }
 
 // serveTask is a task: it answers on its port until it is told to stop. CONTRACT_TASK says how it behaves: "good",
-// "sick" (never passes its check), "crash" (ends at once), "stubborn" (must be killed).
+// "sick" (never passes its check), "slow" (passes it after 2 s), "crash" (ends at once), "stubborn" (must be killed).
 func serveTask() error {
 	fmt.Printf("start alloc=%s version=%s\n", os.Getenv("NOMAD_ALLOC_ID"), os.Getenv("VERSION"))
 	mode := os.Getenv(taskMode)
@@ -77,9 +91,11 @@ func serveTask() error {
 	}
 	var sick atomic.Bool
 	sick.Store(mode == "sick")
+	start := time.Now()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
-		if sick.Load() {
+		_, err := os.Stat(os.Getenv(sickIf))
+		if sick.Load() || err == nil || mode == "slow" && time.Since(start) < 2*time.Second {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 	})

@@ -4,14 +4,13 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/nomad/api"
 )
 
 func TestStopAllocation(t *testing.T) {
 	f := newFixture(t)
-	f.deployed(spec{count: 1, version: "1", progress: 20 * time.Second})
+	f.deployed(spec{count: 1, version: "1", progress: ample})
 	old := f.running(0)[0]
 	if _, err := f.nomad.Allocations().Stop(&api.Allocation{ID: old.ID}, nil); err != nil {
 		t.Fatal(err)
@@ -27,7 +26,7 @@ func TestStopAllocation(t *testing.T) {
 
 func TestStoppedAllocOfTheOldSideComesBackAtItsOldVersion(t *testing.T) {
 	f := newFixture(t)
-	s := spec{count: 2, canary: 1, version: "1", progress: 20 * time.Second}
+	s := spec{count: 2, canary: 1, version: "1", progress: ample}
 	first := f.deployed(s)
 	s.version = "2"
 	f.register(s)
@@ -48,7 +47,7 @@ func TestStoppedAllocOfTheOldSideComesBackAtItsOldVersion(t *testing.T) {
 
 func TestPlan(t *testing.T) {
 	f := newFixture(t)
-	s := spec{count: 2, canary: 1, version: "1", progress: 20 * time.Second}
+	s := spec{count: 2, canary: 1, version: "1", progress: ample}
 	want := func(what string, check func(u *api.DesiredUpdates) bool) {
 		t.Helper()
 		resp, _, err := f.nomad.Jobs().Plan(f.job(s), true, nil)

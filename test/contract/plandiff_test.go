@@ -81,7 +81,7 @@ var planChanges = map[string]func(j *api.Job){
 func TestPlanDiff(t *testing.T) {
 	f := newFixture(t)
 	job := func(change func(*api.Job)) *api.Job {
-		return f.job(spec{count: 1, canary: 1, checks: true, version: "1", progress: 20 * time.Second, tags: []string{"live", "v=1"}, change: func(j *api.Job) {
+		return f.job(spec{count: 1, canary: 1, checks: true, version: "1", deadline: 8 * time.Second, progress: 20 * time.Second, tags: []string{"live", "v=1"}, change: func(j *api.Job) {
 			j.Meta = map[string]string{"a": "1"}
 			s := j.TaskGroups[0].Services[0]
 			s.Meta, s.CanaryMeta = map[string]string{"m": "1"}, map[string]string{"m": "1", "canary": "true"}

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -101,8 +102,32 @@ func newTarget(addr, token, consulAddr string) (*target, error) {
 // given reports whether the Nomad under test is somebody else's, so that the suite starts and kills nothing of it.
 func given() bool { return os.Getenv("NOMAD_ADDR") != "" }
 
-// realBinary is the Nomad that clusters are started from, "" for the embedded agent.
-func realBinary() string { return os.Getenv("CONTRACT_NOMAD") }
+// realBinary is the Nomad that clusters are started from, "" for the embedded agent. Beside a Nomad that runs already it
+// is the command line too, if it is of the same version.
+func realBinary() string {
+	if binary := os.Getenv("CONTRACT_NOMAD"); binary != "" || !given() {
+		return binary
+	}
+	binary := commandLine()
+	version, err := exec.Command(or(binary, "nomad"), "version").Output()
+	if shared == nil || err != nil {
+		return ""
+	}
+	self, err := shared.nomad.Agent().Self()
+	if err != nil || !strings.HasPrefix(string(version), fmt.Sprintf("Nomad v%v\n", self.Config["Version"].(map[string]any)["Version"])) {
+		return ""
+	}
+	return binary
+}
+
+// commandLine finds the nomad program: $WEIR_NOMAD, else on PATH; "" for none.
+func commandLine() string {
+	if binary := os.Getenv("WEIR_NOMAD"); binary != "" {
+		return binary
+	}
+	binary, _ := exec.LookPath("nomad")
+	return binary
+}
 
 func startEmbedded(cfg clusterConfig) (*cluster, error) {
 	dir, err := os.MkdirTemp("", "weir-contract-")

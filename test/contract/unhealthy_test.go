@@ -11,46 +11,25 @@ import (
 )
 
 func TestUnhealthyCanary(t *testing.T) {
-	good := spec{count: 1, canary: 1, version: "1", checks: true, autoRevert: true, deadline: 2 * time.Second, progress: 5 * time.Second}
-	// bad registers a version that behaves as told, over a good one.
-	bad := func(t *testing.T, change func(*spec)) *fixture {
+	good := spec{count: 1, canary: 1, version: "1", checks: true, autoRevert: true, progress: ample}
+	t.Run("check_never_passes_fails_only_at_progress_deadline", func(t *testing.T) {
 		f := newFixture(t)
 		s := good
-		change(&s)
 		f.deployed(s)
-		s.version, s.mode = "2", or(s.mode, "sick")
+		s.version, s.mode, s.deadline, s.progress = "2", "sick", 3*time.Second, 12*time.Second
 		f.register(s)
-		return f
-	}
-	t.Run("check_never_passes_fails_only_at_progress_deadline", func(t *testing.T) {
-		f := bad(t, func(*spec) {})
 		f.eventually("the canary is unhealthy", func() bool { g := group(f.at(1)); return g != nil && g.UnhealthyAllocs == 1 }, f.list)
 		if d := f.at(1); d.Status != "running" || len(f.running(1)) != 1 {
 			t.Errorf("the canary keeps running, and the deployment: %s", dump(d))
 		}
 		f.endsAs(1, "failed", "Failed due to progress deadline - rolling back to job version 0")
 	})
-	t.Run("reschedule_attempts_0_fails_at_first_unhealthy", func(t *testing.T) {
-		f := bad(t, func(s *spec) { s.attempts = -1 })
-		f.endsAs(1, "failed", "Failed due to unhealthy allocations - rolling back to job version 0")
-	})
-	t.Run("progress_deadline_0_fails_within_a_second_of_first_unhealthy", func(t *testing.T) {
-		f := bad(t, func(s *spec) { s.progress = 0 })
-		d := f.endsAs(1, "failed", "Failed due to unhealthy allocations - rolling back to job version 0")
-		a, _, err := f.nomad.Allocations().Info(group(d).PlacedCanaries[0], nil)
-		if err != nil || a.DeploymentStatus == nil || a.DeploymentStatus.Healthy == nil {
-			t.Fatalf("canary: %v", err)
-		}
-		if !group(d).RequireProgressBy.IsZero() {
-			t.Errorf("RequireProgressBy is %v, not zero", group(d).RequireProgressBy)
-		}
-	})
 	t.Run("crash_with_mode_fail_is_unhealthy_at_once_and_rescheduled_as_a_canary", func(t *testing.T) {
 		f := newFixture(t)
 		s := good
-		s.checks, s.deadline, s.progress = false, 8*time.Second, 15*time.Second
+		s.checks = false
 		f.deployed(s)
-		s.version, s.mode = "2", "crash"
+		s.version, s.mode, s.deadline, s.progress = "2", "crash", 8*time.Second, 30*time.Second
 		f.register(s)
 		f.eventually("another canary is placed", func() bool { g := group(f.at(1)); return g != nil && len(g.PlacedCanaries) >= 2 }, f.list)
 		old := f.find(func(a *api.AllocationListStub) bool {
@@ -94,7 +73,7 @@ func (f *fixture) endsAs(version uint64, status, description string) *api.Deploy
 func TestHealthyCanaryGoesBad(t *testing.T) {
 	start := func(t *testing.T) (*fixture, *api.Deployment) {
 		f := newFixture(t)
-		s := spec{count: 1, canary: 1, version: "1", checks: true, deadline: 6 * time.Second, progress: 20 * time.Second}
+		s := spec{count: 1, canary: 1, version: "1", checks: true, progress: ample}
 		f.deployed(s)
 		s.version = "2"
 		f.register(s)
@@ -172,7 +151,7 @@ func TestConsulServices(t *testing.T) {
 	f := newFixture(t)
 	s := spec{
 		count: 1, canary: 1, version: "1", checks: true, tags: []string{"live"}, canaryTags: []string{"canary"},
-		shutdown: 2 * time.Second, deadline: 6 * time.Second, progress: 20 * time.Second,
+		shutdown: 2 * time.Second, progress: ample,
 	}
 	f.deployed(s)
 	old := f.running(0)[0].ID

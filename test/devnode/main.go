@@ -90,7 +90,8 @@ func runClient(ctx context.Context, args []string, log *slog.Logger) error {
 
 // taskFlags are those of whatever runs tasks.
 func taskFlags(flags *flag.FlagSet, limits, pull *bool) {
-	flags.BoolVar(limits, "limits", os.Geteuid() == 0, "hold raw_exec tasks to their resources by control groups; takes root")
+	root := os.Geteuid() == 0
+	flags.BoolVar(limits, "limits", root, "hold raw_exec tasks to their resources by control groups; takes root")
 	flags.BoolVar(pull, "docker-pull", false, "let docker tasks pull images that are missing on this machine")
 }
 

@@ -7,9 +7,8 @@ import (
 	consulapi "github.com/hashicorp/consul/api"
 )
 
-// restartFailing restarts tasks whose check has been failing for long enough (check_restart), until the allocation ends.
-// A check restarts its task when it has been failing for
-// limit - 1 intervals, counted from the end of grace after the task's start.
+// restartFailing restarts tasks by check_restart until the allocation ends: a check restarts its task when it has been
+// failing for limit - 1 intervals, counted from the end of grace after the task's start.
 func (a *alloc) restartFailing() {
 	failing := map[string]time.Time{} // check ID → since when
 	for {

@@ -32,13 +32,15 @@ type Config struct {
 	NodeID     string
 	NodeName   string
 
+	NodeClass  string
 	Datacenter string            // default "dc1"
 	Attributes map[string]string // for ${attr.…}, added to the few that the client knows
 	Meta       map[string]string // for ${meta.…}
 
-	// Limits puts each task into a control group of its own (version 2, or 1 where the system keeps the controllers there), which holds it to its memory, shares the CPU by
-	// its cpu value, and ends with everything in it. It wants root; what the system does not give is told in the log and
-	// done without. Off by default: Nomad's raw_exec has no limits either before 1.8.
+	// Limits puts each task into a control group of its own (of version 2, or 1 where the system keeps the controllers
+	// there), which holds it to its memory, shares the CPU by its cpu value, and ends with everything in it. It wants
+	// root; what the system does not give is told in the log and done without. Off by default: Nomad's raw_exec has no
+	// limits either before 1.8.
 	Limits bool
 
 	// DockerPull allows docker tasks to pull images that are missing on this machine.
@@ -116,6 +118,9 @@ func (c *Client) start() {
 // Run starts an allocation. What goes wrong with it afterwards is told by Updates.
 func (c *Client) Run(spec *api.Allocation) error {
 	a, err := newAlloc(c, spec)
+	if err == nil {
+		err = a.inherit()
+	}
 	if err != nil {
 		return err
 	}
@@ -194,6 +199,24 @@ func (c *Client) Remove(allocID string) error {
 
 // Close stops every allocation and returns when all are gone. When ctx ends first, what still runs is killed at once.
 func (c *Client) Close(ctx context.Context) error {
+	return c.end(ctx, func() {
+		allocs := c.all()
+		defer context.AfterFunc(ctx, c.forceBy)()
+		for _, a := range allocs {
+			a.stop()
+		}
+		for _, a := range allocs {
+			<-a.done
+		}
+	}, func() { c.forceBy(); c.cgroups.close() })
+}
+
+// Leave ends the client but neither its tasks nor their services: a client of a later process with the same data folder
+// goes on with them by Restore. This process should end soon after, since it is no more there for what becomes of them.
+func (c *Client) Leave(ctx context.Context) error { return c.end(ctx, func() {}, func() {}) }
+
+// end ends the client's own work, once: after what comes before it, and with what comes after.
+func (c *Client) end(ctx context.Context, before, after func()) error {
 	c.mu.Lock()
 	already := c.closed
 	c.closed = true
@@ -201,21 +224,13 @@ func (c *Client) Close(ctx context.Context) error {
 	if already {
 		return nil
 	}
-	allocs := c.all()
-	defer context.AfterFunc(ctx, c.forceBy)()
-	for _, a := range allocs {
-		a.stop()
-	}
-	for _, a := range allocs {
-		<-a.done
-	}
+	before()
 	if c.consul != nil {
 		c.consul.flush(ctx)
 	}
 	c.updates.close(ctx)
 	c.stop()
-	c.forceBy()
-	c.cgroups.close()
+	after()
 	return errors.Join(c.loops.Wait(), c.store.close())
 }
 

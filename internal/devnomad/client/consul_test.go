@@ -268,3 +268,34 @@ func TestTaskServiceFollowsItsTask(t *testing.T) {
 		t.Errorf("no wait for the task's shutdown_delay: %s", describe(u))
 	}
 }
+
+// TestAddressesOfServicesAreNomads: as a real Nomad registered them.
+func TestAddressesOfServicesAreNomads(t *testing.T) {
+	t.Parallel()
+	h := withConsul(t)
+	spec := newAllocation(t, "serve")
+	service := func(name, port string) *api.Service {
+		return &api.Service{Name: name, PortLabel: port, Provider: "consul", Tags: []string{"${node.class}${node.datacenter}"}}
+	}
+	placed := service("placed", "http")
+	placed.Address = "${node.unique.name}.example"
+	group(spec).Services = []*api.Service{service("none", ""), service("number", "7777"), service("label", "http"), placed}
+	task(spec).Services = []*api.Service{service("task", "")}
+	spec.AllocatedResources.Shared.Networks = []*api.NetworkResource{{IP: "127.0.0.1"}}
+	h.run(spec)
+	http := spec.AllocatedResources.Shared.Ports[0].Value
+	for name, want := range map[string]consulapi.AgentService{
+		"group-model-none-": {Address: "127.0.0.1"}, "group-model-number-7777": {Port: 7777}, "server-task-": {},
+		"group-model-label-http": {Address: "127.0.0.1", Port: http}, "group-model-placed-http": {Address: "n1.example", Port: http},
+	} {
+		var got *consulapi.AgentService
+		h.eventually(name+" is registered", func() bool {
+			services, err := h.consul.Agent().Services()
+			got = services["_nomad-task-"+spec.ID+"-"+name]
+			return err == nil && got != nil
+		})
+		if got.Address != want.Address || got.Port != want.Port || !slices.Equal(got.Tags, []string{"dc1"}) {
+			t.Errorf("%s is at %q, %d with tags %q, want %q, %d", name, got.Address, got.Port, got.Tags, want.Address, want.Port)
+		}
+	}
+}

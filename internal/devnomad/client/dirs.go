@@ -3,6 +3,7 @@ package client
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -48,6 +49,32 @@ func (d allocDir) make(task string) error {
 	for sub, mode := range map[string]os.FileMode{"local": 0o755, "secrets": 0o700, "tmp": 0o755} {
 		if err := os.MkdirAll(filepath.Join(d.task(task), sub), mode); err != nil {
 			return fmt.Errorf("make the folder of task %q: %w", task, err)
+		}
+	}
+	return nil
+}
+
+// inherit moves what a sticky disk keeps from the predecessor's folder, if that was here: alloc/data and each task's local.
+func (a *alloc) inherit() error {
+	disk := a.group.EphemeralDisk
+	if disk == nil || !or(disk.Sticky, false) || a.spec.PreviousAllocation == "" {
+		return nil
+	}
+	from, err := newAllocDir(a.client.cfg.DataDir, a.spec.PreviousAllocation)
+	if err != nil {
+		return err
+	}
+	moves := map[string]string{filepath.Join(from.shared(), "data"): filepath.Join(a.dir.shared(), "data")}
+	for name := range a.tasks {
+		moves[from.local(name)] = a.dir.local(name)
+	}
+	for old, now := range moves {
+		err := os.MkdirAll(filepath.Dir(now), 0o755)
+		if err == nil {
+			err = os.Rename(old, now)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("take over the disk of allocation %s: %w", a.spec.PreviousAllocation, err)
 		}
 	}
 	return nil

@@ -16,7 +16,7 @@ import (
 // copyLogs copies what a container writes to stdout or stderr into the task's log file, to the container's end. The time
 // of the last message is kept as the file's own, so that the next agent goes on after it.
 func (c *container) copyLogs(typ string) {
-	if c.task.LogConfig != nil && or(c.task.LogConfig.Disabled, false) {
+	if unlogged(c.task.LogConfig) {
 		return
 	}
 	ctx := context.Background() // as long as it runs

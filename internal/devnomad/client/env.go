@@ -32,9 +32,8 @@ func newEnv(cfg Config, alloc *api.Allocation, group *api.TaskGroup, task *api.T
 	e := &taskEnv{host: hostEnv(), own: map[string]string{}, node: nodeValues(cfg)}
 	e.addAlloc(cfg, alloc, group, dir)
 	e.addPorts(alloc)
-	e.addMeta(alloc.Job.Meta)
-	e.addMeta(group.Meta)
 	if task == nil {
+		e.addMeta(alloc.Job.Meta, group.Meta)
 		return e
 	}
 	e.own["NOMAD_TASK_NAME"] = task.Name
@@ -47,7 +46,7 @@ func newEnv(cfg Config, alloc *api.Allocation, group *api.TaskGroup, task *api.T
 	if task.Driver == "docker" {
 		e.dockerEnv(alloc)
 	}
-	e.addMeta(task.Meta)
+	e.addMeta(alloc.Job.Meta, group.Meta, task.Meta)
 	e.addUser(task.Env)
 	return e
 }
@@ -68,7 +67,7 @@ func nodeValues(cfg Config) map[string]string {
 	host, _ := os.Hostname() // an unknown name stays empty
 	node := map[string]string{
 		"node.unique.id": cfg.NodeID, "node.unique.name": cfg.NodeName, "node.datacenter": cfg.Datacenter,
-		"node.region": "global", "node.class": "",
+		"node.region": "global", "node.class": cfg.NodeClass,
 		"attr.kernel.name": runtime.GOOS, "attr.cpu.arch": runtime.GOARCH, "attr.arch": runtime.GOARCH,
 		"attr.unique.hostname": host, "attr.unique.network.ip-address": "127.0.0.1", "attr.driver.raw_exec": "1",
 	}
@@ -110,7 +109,7 @@ func (e *taskEnv) addPorts(alloc *api.Allocation) {
 		maps.Copy(e.own, map[string]string{
 			"NOMAD_IP_" + label: port.HostIP, "NOMAD_PORT_" + label: value, "NOMAD_ADDR_" + label: addr,
 			"NOMAD_HOST_IP_" + label: port.HostIP, "NOMAD_HOST_PORT_" + label: value, "NOMAD_HOST_ADDR_" + label: addr,
-			"NOMAD_ALLOC_IP_" + label: port.HostIP, "NOMAD_ALLOC_PORT_" + label: value, "NOMAD_ALLOC_ADDR_" + label: addr,
+			"NOMAD_ALLOC_PORT_" + label: value,
 		})
 	}
 }
@@ -123,11 +122,17 @@ func ports(alloc *api.Allocation) []api.PortMapping {
 	return alloc.AllocatedResources.Shared.Ports
 }
 
-func (e *taskEnv) addMeta(meta map[string]string) {
-	for key, value := range meta {
-		e.own["NOMAD_META_"+envName(key)] = value
-		e.own["NOMAD_META_"+strings.ToUpper(envName(key))] = value
+// addMeta adds meta blocks, of which the later win. Their values may name what is there already, but not one another.
+func (e *taskEnv) addMeta(blocks ...map[string]string) {
+	expanded := map[string]string{}
+	for _, meta := range blocks {
+		for key, value := range meta {
+			value = e.expand(value)
+			expanded["NOMAD_META_"+envName(key)] = value
+			expanded["NOMAD_META_"+strings.ToUpper(envName(key))] = value
+		}
 	}
+	maps.Copy(e.own, expanded)
 }
 
 // addUser adds the env block, whose values may name what is there already.
@@ -144,23 +149,17 @@ var notEnvName = regexp.MustCompile(`[^A-Za-z0-9_]`)
 // envName makes a label usable in the name of an environment variable.
 func envName(label string) string { return notEnvName.ReplaceAllString(label, "_") }
 
-var (
-	reference = regexp.MustCompile(`\$\{[^{}]+\}`)
-	envIndex  = regexp.MustCompile(`^env\["([^"]+)"\]$`)
-)
+var reference = regexp.MustCompile(`\$\{[^{} ]+\}`)
 
-// expand replaces ${NOMAD_…}, ${env["X"]}, ${env.X}, ${attr.…}, ${node.…} and ${meta.…}. What names nothing stays as
-// it is, as in Nomad.
+// expand replaces ${NOMAD_…} and other variables of the environment, ${attr.…}, ${node.…} and ${meta.…} of the node. What
+// names nothing stays as it is, as in Nomad, and so does ${env["X"]}.
 func (e *taskEnv) expand(s string) string {
 	return reference.ReplaceAllStringFunc(s, func(ref string) string {
-		name := strings.TrimSpace(ref[2 : len(ref)-1])
+		name := ref[2 : len(ref)-1]
 		if value, found := e.node[name]; found {
 			return value
 		}
-		if index := envIndex.FindStringSubmatch(name); index != nil {
-			name = index[1]
-		}
-		if value, found := e.lookup(strings.TrimPrefix(name, "env.")); found {
+		if value, found := e.lookup(name); found {
 			return value
 		}
 		return ref

@@ -51,6 +51,10 @@ func TestArtifactsAndTemplatesAreThereBeforeTheStart(t *testing.T) {
 		},
 		{DestPath: new("local/plain.txt"), EmbeddedTmpl: new("plain\n"), Perms: new("0600")},
 		{DestPath: new("local/copy"), SourcePath: new("local/m.pkl")},
+		{
+			DestPath: new("local/go.txt"), LeftDelim: new("[["), RightDelim: new("]]"),
+			EmbeddedTmpl: new(`{{x}} [[/* no word */ -]] [[if eq (env "NOMAD_JOB_ID") "m"]]it is [[env "NOMAD_DC" | printf "%q"]][[end]]`),
+		},
 	}
 	h.run(spec)
 	h.eventually("the template's variable is set", func() bool {
@@ -59,7 +63,7 @@ func TestArtifactsAndTemplatesAreThereBeforeTheStart(t *testing.T) {
 	dir := filepath.Join(h.dir, "alloc", spec.ID, "server")
 	for path, want := range map[string]string{
 		"local/models/model.pkl": content, "local/m.pkl": "local", "local/plain.txt": "plain\n",
-		"local/copy": "local",
+		"local/copy": "local", "local/go.txt": `{{x}} it is "dc1"`,
 	} {
 		if got, err := os.ReadFile(filepath.Join(dir, path)); err != nil || string(got) != want {
 			t.Errorf("%s holds %q, %v, want %q", path, got, err, want)
@@ -139,5 +143,34 @@ func TestPathsStayInTheTaskFolder(t *testing.T) {
 	}
 	if _, err := client.Leftovers(t.TempDir()); err != nil {
 		t.Errorf("leftovers of an empty folder: %v", err)
+	}
+}
+
+func TestStickyDiskIsTakenOver(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, "")
+	first := newAllocation(t, "print")
+	h.run(first)
+	h.awaitStatus(first.ID, api.AllocClientStatusRunning)
+	old := filepath.Join(h.dir, "alloc", first.ID)
+	for _, path := range []string{"alloc/data/shared", "server/local/own", "server/tmp/lost"} {
+		if err := os.WriteFile(filepath.Join(old, path), []byte(path), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.Stop(first.ID)
+	h.awaitStatus(first.ID, api.AllocClientStatusComplete)
+	for _, sticky := range []bool{false, true} {
+		next := newAllocation(t, "print")
+		next.PreviousAllocation = first.ID
+		group(next).EphemeralDisk = &api.EphemeralDisk{Sticky: new(sticky)}
+		h.run(next)
+		h.awaitStatus(next.ID, api.AllocClientStatusRunning)
+		for path, moves := range map[string]bool{"alloc/data/shared": true, "server/local/own": true, "server/tmp/lost": false} {
+			got, err := os.ReadFile(filepath.Join(h.dir, "alloc", next.ID, path))
+			if found := err == nil && string(got) == path; found != (sticky && moves) {
+				t.Errorf("sticky %v: %s is there: %v", sticky, path, found)
+			}
+		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// strategy is what of the update block decides health.
+// strategy is what decides health: of the update block for a deployment, else of the migrate block, for a drain.
 type strategy struct {
 	check      string // "checks", "task_states" or "manual"
 	minHealthy time.Duration
@@ -20,6 +20,9 @@ func strategyOf(spec *api.Allocation) strategy {
 	group, err := groupOf(spec)
 	if err != nil {
 		return s
+	}
+	if m := group.Migrate; spec.DeploymentID == "" && m != nil {
+		return strategy{or(m.HealthCheck, s.check), or(m.MinHealthyTime, s.minHealthy), or(m.HealthyDeadline, s.deadline)}
 	}
 	for _, update := range []*api.UpdateStrategy{spec.Job.Update, group.Update} {
 		if update == nil {
@@ -41,7 +44,7 @@ func (a *alloc) watchHealth() {
 	a.unwatch()
 	a.unwatch = func() {}
 	s := strategyOf(a.spec)
-	if a.ended || a.spec.DeploymentID == "" || s.check == "manual" || a.healthy != nil {
+	if a.ended || or(a.spec.Job.Type, "service") != api.JobTypeService || s.check == "manual" || a.healthy != nil {
 		return
 	}
 	if a.watched.IsZero() {

@@ -26,7 +26,7 @@ const rotateEvery = time.Second
 
 // openLogs opens the log files of a task for its process and returns what closes them here.
 func openLogs(cmd *exec.Cmd, task *api.Task, dir allocDir) (func(), error) {
-	if task.LogConfig != nil && or(task.LogConfig.Disabled, false) {
+	if unlogged(task.LogConfig) {
 		return func() {}, nil
 	}
 	var files []*os.File
@@ -52,6 +52,11 @@ func openLogs(cmd *exec.Cmd, task *api.Task, dir allocDir) (func(), error) {
 		*to = file
 	}
 	return closeAll, nil
+}
+
+// unlogged reports whether a task's output goes nowhere.
+func unlogged(cfg *api.LogConfig) bool {
+	return cfg != nil && (or(cfg.Disabled, false) || !or(cfg.Enabled, true))
 }
 
 // listLogs returns the log files of a task, oldest first.

@@ -4,7 +4,6 @@ import (
 	"crypto/sha1" //nolint:gosec // Nomad's check IDs are SHA-1; nothing is protected by them
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -70,12 +69,12 @@ func buildService(
 	spec *api.Allocation, group *api.TaskGroup, s *api.Service, task string, env *taskEnv,
 ) (service, error) {
 	name := env.expand(s.Name)
-	if err := supported(s); err != nil {
-		return service{}, fmt.Errorf("service %q: %w", name, err)
-	}
-	host, port, err := address(spec, env.expand(s.PortLabel))
-	if err != nil {
-		return service{}, fmt.Errorf("service %q: %w", name, err)
+	host, port := addressOf(spec, task), 0
+	if s.PortLabel != "" {
+		var err error
+		if host, port, err = address(spec, env.expand(s.PortLabel)); err != nil {
+			return service{}, fmt.Errorf("service %q: %w", name, err)
+		}
 	}
 	if s.Address != "" {
 		host = env.expand(s.Address)
@@ -100,35 +99,25 @@ func buildService(
 	return built, nil
 }
 
-// supported names what the embedded agent does not do with a service.
-func supported(s *api.Service) error {
-	switch {
-	case s.Provider != "" && s.Provider != api.ServiceProviderConsul:
-		return fmt.Errorf("provider %q is %w; use provider = \"consul\"", s.Provider, errUnsupported)
-	case s.Connect != nil:
-		return fmt.Errorf("connect is %w; remove it or use a real Nomad", errUnsupported)
-	case s.AddressMode != "" && s.AddressMode != "auto" && s.AddressMode != "host":
-		return fmt.Errorf("address_mode %q is %w; use \"auto\" or \"host\"", s.AddressMode, errUnsupported)
-	}
-	return nil
-}
-
-// address resolves a port label of the allocation, or a number.
+// address resolves a port label of the allocation, or a number, whose address is left to Consul as Nomad leaves it.
 func address(spec *api.Allocation, label string) (host string, port int, err error) {
-	host = "127.0.0.1"
-	if label == "" {
-		return host, 0, nil
-	}
 	for _, p := range ports(spec) {
 		if p.Label == label {
 			return p.HostIP, p.Value, nil
 		}
 	}
-	port, err = strconv.Atoi(label)
-	if err != nil {
+	if port, err = strconv.Atoi(label); err != nil {
 		return "", 0, fmt.Errorf("port %q is no port of the group's network block and no number", label)
 	}
-	return host, port, nil
+	return "", port, nil
+}
+
+// addressOf is where a service is that names no port: a group's on its network, a task's is not told.
+func addressOf(spec *api.Allocation, task string) string {
+	if r := spec.AllocatedResources; task == "" && r != nil && len(r.Shared.Networks) > 0 {
+		return r.Shared.Networks[0].IP
+	}
+	return ""
 }
 
 func isCanary(spec *api.Allocation) bool {
@@ -209,9 +198,6 @@ func (b *service) addCheck(
 }
 
 func checkRegistration(c *api.ServiceCheck, addr string, env *taskEnv) (*consulapi.AgentServiceCheck, error) {
-	if c.Interval < time.Second || c.Timeout < time.Second {
-		return nil, errors.New("interval and timeout must be 1s or more, as in Nomad")
-	}
 	reg := &consulapi.AgentServiceCheck{
 		Name: env.expand(c.Name), Interval: c.Interval.String(), Timeout: c.Timeout.String(), Notes: c.Notes,
 		Status:               firstOf(c.InitialStatus, consulapi.HealthCritical),

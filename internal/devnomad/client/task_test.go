@@ -18,19 +18,22 @@ import (
 
 func TestTaskRunsWithItsEnvironmentAndStops(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t, "")
+	h := newHarnessAt(t, t.TempDir(), "", func(cfg *client.Config) { cfg.NodeClass = "blue" })
 	spec := newAllocation(t, "print")
 	task(spec).Env["ADDR"] = "${NOMAD_ADDR_http}"
-	task(spec).Env["NODE"] = `${node.unique.name}/${env["NOMAD_GROUP_NAME"]}/${nothing.here}`
+	task(spec).Env["NODE"] = `${node.unique.name}/${NOMAD_GROUP_NAME}/${nothing.here}/${env["HOME"]}/${ NOMAD_DC }`
 	task(spec).Config["args"] = []any{"-port", "${NOMAD_PORT_http}"}
-	spec.Job.Meta = map[string]string{"weir-release": "r1"}
+	spec.Job.Meta = map[string]string{"weir-release": "r1", "where": "${node.class}-${NOMAD_JOB_ID}-${NOMAD_META_who}"}
+	group(spec).Meta = map[string]string{"who": "group"}
+	task(spec).Meta = map[string]string{"who": "${node.datacenter}"}
 	h.run(spec)
 	h.awaitStatus(spec.ID, api.AllocClientStatusRunning)
 	port := strconv.Itoa(spec.AllocatedResources.Shared.Ports[0].Value)
 	root := filepath.Join(h.dir, "alloc", spec.ID)
 	for _, line := range []string{
-		"ADDR=127.0.0.1:" + port, "NODE=n1/model/${nothing.here}", "ARGS=-port," + port, "NOMAD_ALLOC_ID=" + spec.ID,
+		"ADDR=127.0.0.1:" + port, `NODE=n1/model/${nothing.here}/${env["HOME"]}/${ NOMAD_DC }`, "ARGS=-port," + port, "NOMAD_ALLOC_ID=" + spec.ID,
 		"NOMAD_ALLOC_INDEX=0", "NOMAD_META_weir_release=r1", "NOMAD_META_WEIR_RELEASE=r1",
+		"NOMAD_META_WHERE=blue-m-${NOMAD_META_who}", "NOMAD_META_who=dc1",
 		"NOMAD_TASK_DIR=" + root + "/server/local", "NOMAD_ALLOC_DIR=" + root + "/alloc", "WD=" + root + "/server",
 	} {
 		h.eventually("log has "+line, func() bool { return slices.Contains(h.logLines(spec.ID, "stdout"), line) })
@@ -286,10 +289,6 @@ func TestRefusalsSayWhy(t *testing.T) {
 			func(a *api.Allocation) { withService(a) },
 			"Setup Failure: the job registers a Consul service, but the agent runs without Consul; start it with one",
 		},
-		"provider": {
-			func(a *api.Allocation) { withService(a); group(a).Services[0].Provider = "nomad" },
-			`Setup Failure: service "m": provider "nomad" is not in the embedded agent; use provider = "consul"`,
-		},
 		"port": {
 			func(a *api.Allocation) { withService(a); group(a).Services[0].PortLabel = "web" },
 			`Setup Failure: service "m": port "web" is no port of the group's network block and no number`,
@@ -298,15 +297,11 @@ func TestRefusalsSayWhy(t *testing.T) {
 			func(a *api.Allocation) { withService(a); group(a).Services[0].Checks[0].Type = "grpc" },
 			`Setup Failure: service "m": check "health": type "grpc" is not in the embedded agent; use "http", "tcp" or…`,
 		},
-		"check interval": {
-			func(a *api.Allocation) { withService(a); group(a).Services[0].Checks[0].Interval = time.Millisecond },
-			`Setup Failure: service "m": check "health": interval and timeout must be 1s or more, as in Nomad`,
-		},
 		"template": {
 			func(a *api.Allocation) {
 				task(a).Templates = []*api.Template{{DestPath: new("local/x"), EmbeddedTmpl: new(`{{ key "a" }}`)}}
 			},
-			`Setup Failure: render template "local/x": a template of more than text and {{ env "NAME" }} is not in the…`,
+			`Setup Failure: render template "local/x": the function "key" of templates is not in the embedded agent, which…`,
 		},
 		"artifact": {
 			func(a *api.Allocation) {

@@ -8,17 +8,16 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"text/template"
 
 	"github.com/hashicorp/nomad/api"
 )
 
-// envCall is the one template function of the embedded agent: {{ env "NAME" }}.
-var envCall = regexp.MustCompile("{{-?\\s*env\\s+[\"`]([A-Za-z_][A-Za-z0-9_]*)[\"`]\\s*-?}}")
-
-// renderTemplate writes a template block once, before the task starts: static text and {{ env "NAME" }}. With env = true
-// its KEY=value lines join the task's environment. Nomad renders with the consul-template library, which would bring 31
-// more modules, Vault's client among them: what watches Consul, Vault or Nomad is refused by name instead. So nothing is
-// rendered anew while the task runs, and every change_mode means the same.
+// renderTemplate writes a template block once, before the task starts. It is a template of Go's language, as Nomad's are,
+// with the function env beside Go's own. With env = true its KEY=value lines join the task's environment. Nomad renders
+// with the consul-template library, which would bring 31 more modules, Vault's client among them: its other functions,
+// which watch Consul, Vault or Nomad, are refused by name. So nothing is rendered anew while the task runs, and every
+// change_mode means the same.
 func renderTemplate(t *api.Template, dir allocDir, task string, env *taskEnv) error {
 	dest := env.expand(or(t.DestPath, ""))
 	text, err := templateText(t, dir, task, env)
@@ -59,11 +58,8 @@ func addTemplateEnv(t *api.Template, dir allocDir, task string, env *taskEnv) er
 }
 
 func templateText(t *api.Template, dir allocDir, task string, env *taskEnv) (string, error) {
-	switch {
-	case or(t.DestPath, "") == "":
+	if or(t.DestPath, "") == "" {
 		return "", errors.New("destination is missing")
-	case firstOf(or(t.LeftDelim, ""), "{{") != "{{" || firstOf(or(t.RightDelim, ""), "}}") != "}}":
-		return "", fmt.Errorf("another delimiter is %w; use {{ and }}", errUnsupported)
 	}
 	data := or(t.EmbeddedTmpl, "")
 	if source := env.expand(or(t.SourcePath, "")); source != "" {
@@ -77,15 +73,24 @@ func templateText(t *api.Template, dir allocDir, task string, env *taskEnv) (str
 		}
 		data = string(read)
 	}
-	text := envCall.ReplaceAllStringFunc(data, func(call string) string {
-		value, _ := env.lookup(envCall.FindStringSubmatch(call)[1])
-		return strings.ReplaceAll(value, "{{", "{{\x00") // a value is text, not a template
-	})
-	if at := strings.Index(strings.ReplaceAll(text, "{{\x00", ""), "{{"); at >= 0 {
-		return "", fmt.Errorf("a template of more than text and {{ env \"NAME\" }} is %w; use a real Nomad", errUnsupported)
+	lookup := func(name string) string { value, _ := env.lookup(name); return value }
+	parsed, err := template.New("template").Delims(or(t.LeftDelim, ""), or(t.RightDelim, "")).
+		Funcs(template.FuncMap{"env": lookup}).Parse(data)
+	if call := unknownFunction.FindStringSubmatch(fmt.Sprint(err)); call != nil {
+		return "", fmt.Errorf("the function %q of templates is %w, which has env only; use a real Nomad", call[1], errUnsupported)
 	}
-	return strings.ReplaceAll(text, "{{\x00", "{{"), nil
+	if err != nil {
+		return "", err
+	}
+	if or(t.ErrMissingKey, false) {
+		parsed.Option("missingkey=error")
+	}
+	var text strings.Builder
+	err = parsed.Execute(&text, nil)
+	return text.String(), err
 }
+
+var unknownFunction = regexp.MustCompile(`function "(\w+)" not defined`)
 
 // addEnvLines reads KEY=value lines, with blank lines, # comments and values in double quotes.
 func addEnvLines(text string, env *taskEnv) error {
