@@ -32,6 +32,14 @@ const (
 	backupTries = 2 // behind every primary: one backup may be on the lost node that a primary was on
 )
 
+// A copy must cost the requests nothing, whatever the canary does: it waits at most shadowTimeout for each of connection,
+// sending and answer, and of more than shadowConns at once per instance the others are dropped. Until a copy has ended,
+// it holds connections of nginx.
+const (
+	shadowTimeout = time.Second
+	shadowConns   = 64
+)
+
 // view is what the template sees.
 type view struct {
 	Settings
@@ -44,12 +52,14 @@ type view struct {
 	Unknown       string
 	Models        []modelView
 	Forced        []forcedView
+	Shadows       []shadowView
 	Upstreams     []upstreamView
 	Attempts      []attemptsView
 	Answers       []answer
 	Tries         int
 	ForceHeader   string
 	ForceVariable string
+	ShadowHeader  string
 	Status        string
 }
 
@@ -61,12 +71,19 @@ type modelView struct {
 
 type splitView struct{ Share, Upstream string }
 
+// shadowView is a model whose requests are copied.
+type shadowView struct {
+	Model, Ident, Upstream string
+	Percent                int
+}
+
 type forcedView struct{ Model, Release, Upstream string }
 
 type upstreamView struct {
 	Name, Release, Comment string
 	Zone                   int
 	Primary, Backup        []Instance
+	MaxConns               int // to each instance, which are not kept then; 0: any number, and they are kept
 }
 
 type attemptsView struct{ Commas, Count int }
@@ -115,6 +132,7 @@ func newView(set Settings, site Site, generation string, keepaliveMin bool) (*vi
 		Unknown: "weir_unknown_model", Answers: answers, Tries: minTries,
 		ForceHeader:   traffic.HeaderForce,
 		ForceVariable: strings.ToLower(strings.ReplaceAll(traffic.HeaderForce, "-", "_")),
+		ShadowHeader:  traffic.HeaderShadow,
 		Status:        strings.TrimSuffix(string(status), "}") + `,"pid":$pid}`,
 	}
 	if len(site.Models) == 0 {
@@ -168,6 +186,7 @@ func (v *view) addModel(m Model) {
 		mv.Split = append(mv.Split, splitView{share, target})
 	}
 	v.Models = append(v.Models, mv)
+	v.addShadow(m, mv.Ident)
 	seen := map[string]bool{}
 	for _, r := range m.Releases {
 		key := strings.ToLower(r.ID) // nginx's map ignores case: of two that differ in nothing else, one can be forced
@@ -179,6 +198,24 @@ func (v *view) addModel(m Model) {
 	}
 }
 
+// addShadow adds who gets copies of a model's requests.
+func (v *view) addShadow(m Model, ident string) {
+	s := m.Shadow
+	if s == nil {
+		return
+	}
+	tries := v.Tries // a copy is sent once
+	name := v.addUpstream("shadow", m.Name, s.ID, s.Instances, nil)
+	v.Tries, v.Upstreams[len(v.Upstreams)-1].MaxConns = tries, shadowConns
+	v.Shadows = append(v.Shadows, shadowView{m.Name, ident, name, s.Percent})
+}
+
+// ShadowConnect is how long a copy waits for a connection.
+func (v *view) ShadowConnect() time.Duration { return min(v.ConnectTimeout, shadowTimeout) }
+
+// ShadowAnswer is how long a copy waits between two writes, and for its answer.
+func (v *view) ShadowAnswer() time.Duration { return min(v.RequestTimeout, shadowTimeout) }
+
 // addUpstream adds an upstream and returns its name. The release goes into it as a digest: nginx looks names up without
 // regard to case and takes some characters of a release id for something else.
 func (v *view) addUpstream(kind, model, release string, primary, backup []Instance) string {
@@ -188,8 +225,11 @@ func (v *view) addUpstream(kind, model, release string, primary, backup []Instan
 	if release == "" {
 		comment = model + ", instances of any release: none is recorded"
 	}
-	if kind == "only" {
+	switch kind {
+	case "only":
 		comment += ", when forced"
+	case "shadow":
+		comment += ", copies"
 	}
 	v.Upstreams = append(v.Upstreams, upstreamView{
 		Name: name, Release: release, Comment: comment, Zone: 64 + len(primary) + len(backup),

@@ -66,6 +66,17 @@ func samples() []sample {
 		{name: "canary-100", site: iris(Model{
 			Epoch: "3/9", Shares: []Share{{Release: green, Percent: 100, Primary: greens, Backup: blues}}, Releases: both,
 		})},
+		{name: "shadow", site: iris(Model{
+			Epoch: "3/4", Shares: []Share{{Release: blue, Percent: 100, Primary: blues}}, Releases: both,
+			Shadow: &Shadow{Release: both[1], Percent: 100},
+		})},
+		{name: "shadow-10", keepaliveMin: true, site: Site{Default: "iris", Models: []Model{
+			{
+				Name: "iris", Epoch: "3/4", Shares: []Share{{Release: blue, Percent: 100, Primary: blues}},
+				Shadow: &Shadow{Release: both[1], Percent: 10},
+			},
+			{Name: "wine-2", Epoch: "1/-", Shares: []Share{{Release: blue, Percent: 100, Primary: blues}}},
+		}}},
 		{name: "none", site: iris(Model{
 			Epoch: "1/-", Shares: []Share{{Percent: 100, Nothing: NoRelease}}, Releases: both[1:],
 		})},
@@ -156,6 +167,9 @@ func TestRefuses(t *testing.T) {
 		"a release that can be forced":  func(s *Site) { s.Models[0].Releases[0].ID = "$remote_addr" },
 		"a forced release with nobody":  func(s *Site) { s.Models[0].Releases[0].Instances = nil },
 		"a backup that is no address":   func(s *Site) { s.Models[0].Shares[0].Backup = make([]Instance, 1) },
+		"copies for nobody":             func(s *Site) { s.Models[0].Shadow = &Shadow{Release{ID: blue}, 10} },
+		"copies for another id":         func(s *Site) { s.Models[0].Shadow = &Shadow{Release{"$host", blues}, 10} },
+		"copies of 0 %":                 func(s *Site) { s.Models[0].Shadow = &Shadow{both[0], 0} },
 		"a forced instance that is not": func(s *Site) { s.Models[0].Releases[0].Instances = make([]Instance, 1) },
 	}
 	for name, spoil := range sites {

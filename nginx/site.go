@@ -21,6 +21,7 @@ type Model struct {
 	Shares   []Share   // who gets how much of the requests; percents add up to 100. Empty: nothing serves, see Nothing
 	Nothing  Nothing   // why nothing serves
 	Releases []Release // what a forced request may reach, sorted by release
+	Shadow   *Shadow   // who gets copies of the requests; nil: nobody
 }
 
 // Share is a part of a model's requests.
@@ -30,6 +31,12 @@ type Share struct {
 	Primary []Instance // tried first. Empty: requests of this share are answered with Nothing
 	Backup  []Instance // tried when no primary answers
 	Nothing Nothing    // why Primary is empty
+}
+
+// Shadow is a release that gets copies of a model's requests. Nobody sees its answers.
+type Shadow struct {
+	Release
+	Percent int // of the requests, 1 to 100
 }
 
 // Release is the instances of one release and nothing else.
@@ -90,12 +97,25 @@ func (m Model) check() error {
 		return fmt.Errorf("no shares and no reason for it (%q)", m.Nothing)
 	}
 	for _, r := range m.Releases {
-		if err := traffic.CheckRelease(r.ID); err != nil {
+		if err := r.check(); err != nil {
 			return err
 		}
-		if err := checkInstances(r.Instances); err != nil {
-			return fmt.Errorf("release %s: %w", r.ID, err)
-		}
+	}
+	if m.Shadow == nil {
+		return nil
+	}
+	if m.Shadow.Percent < 1 || m.Shadow.Percent > 100 {
+		return fmt.Errorf("copies for release %s: %d %%, want 1 to 100", m.Shadow.ID, m.Shadow.Percent)
+	}
+	return m.Shadow.check()
+}
+
+func (r Release) check() error {
+	if err := traffic.CheckRelease(r.ID); err != nil {
+		return err
+	}
+	if err := checkInstances(r.Instances); err != nil {
+		return fmt.Errorf("release %s: %w", r.ID, err)
 	}
 	return nil
 }

@@ -32,6 +32,13 @@ const (
 	inspectArg     = "inspect"
 )
 
+// commands is the end of the help.
+const commands = `
+Beside the server:
+  inference inspect FILE         say what is in a model file; see inference inspect -h
+  inference healthcheck [flags]  ask the running server with these settings for its health
+`
+
 func run(ctx context.Context, args []string) int {
 	if len(args) > 0 && args[0] == inspectArg {
 		return inspect.Run(args[1:], os.Stdout, os.Stderr)
@@ -42,6 +49,7 @@ func run(ctx context.Context, args []string) int {
 	}
 	cfg, err := config.Parse("inference", args, os.Getenv, os.Stdout)
 	if errors.Is(err, flag.ErrHelp) {
+		fmt.Print(commands)
 		return 0
 	}
 	if err != nil {

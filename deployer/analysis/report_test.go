@@ -181,7 +181,8 @@ func reportFaults(t *testing.T) string {
 	const n = 200
 	var b strings.Builder
 	fmt.Fprintf(&b, "### Broken releases\n\n%d rollouts each, 30 requests/s, 10 %% to the canary, the default "+
-		"analysis with scores, a bake of ten minutes. Time from the first request to the verdict.\n\n"+
+		"analysis with scores, alpha split over two steps, a bake of ten minutes. "+
+		"Time from the first request to the verdict.\n\n"+
 		"| what is wrong | found | median | 95 %% |\n|---|---|---|---|\n", n)
 	for i, f := range faults {
 		got := f.detect(n, uint64(500+i))

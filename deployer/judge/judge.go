@@ -3,6 +3,7 @@ package judge
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"sync"
 	"time"
 
@@ -125,14 +126,7 @@ func reason(v analysis.Verdict) string {
 	if v.Outcome == rollout.Pass && len(v.Results) > 0 {
 		return v.Results[0].Reason
 	}
-	text := ""
-	for i, r := range v.Reasons {
-		if i > 0 {
-			text += "; "
-		}
-		text += r
-	}
-	return text
+	return strings.Join(v.Reasons, "; ")
 }
 
 // steps is over how many steps the error budget is split: those that are compared, and the watch.

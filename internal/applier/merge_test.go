@@ -53,6 +53,10 @@ func canaryDoc(release string, weight int, epoch uint64) string {
 	return fmt.Sprintf(`{"release":%q,"weight":%d,"epoch":%d}`, release, weight, epoch)
 }
 
+func shadowDoc(release string, weight int, epoch uint64) string {
+	return fmt.Sprintf(`{"release":%q,"weight":%d,"epoch":%d,"shadow":20}`, release, weight, epoch)
+}
+
 // describe writes a site as one line per model, the way a reader says it.
 func describe(s nginx.Site) string {
 	var out []string
@@ -63,6 +67,9 @@ func describe(s nginx.Site) string {
 			if len(share.Backup) > 0 {
 				line += " backup " + ports(share.Backup)
 			}
+		}
+		if m.Shadow != nil {
+			line += fmt.Sprintf(" | copies of %d%% to %s:%s", m.Shadow.Percent, m.Shadow.ID, ports(m.Shadow.Instances))
 		}
 		if m.Nothing != "" {
 			line += " | " + string(m.Nothing)
@@ -214,6 +221,15 @@ func TestMerge(t *testing.T) {
 			{keys: kv(stableDoc(green, 4), ""), instances: all, want: "iris 4/- | 100% " + green + ":3"},
 			{keys: kv(stableDoc(blue, 5), ""), instances: []instance{}, want: "iris 5/- | 100% " + blue + "weir_no_instance"},
 		},
+		"copies": {
+			{keys: kv(stableDoc(blue, 3), shadowDoc(green, 0, 4)), instances: all, want: "iris 3/4 | 100% " + blue + ":1,2 | copies of 20% to " + green + ":3"},
+			{keys: kv(stableDoc(blue, 3), shadowDoc(green, 0, 4)), instances: []instance{b1, b2}, want: "iris 3/4 | 100% " + blue + ":1,2"},
+			{keys: kv(stableDoc(blue, 3), shadowDoc(green, 0, 4)), instances: []instance{g1}, want: "iris 3/4 | 100% " + blue + ":1,2 | copies of 20% to " + green + ":3"},
+			{keys: kv(stableDoc(blue, 3), shadowDoc(green, 0, 4)), instances: all, stale: true, want: stableLine},
+			{keys: kv(stableDoc(blue, 3), shadowDoc(green, 50, 5)), instances: all, want: "iris 3/5 | 50% " + green + ":3 backup 1,2 | 50% " + blue + ":1,2"},
+			{keys: blueOnly, instances: all, want: stableLine},
+		},
+		"no copies for stable": {{keys: kv(stableDoc(blue, 3), shadowDoc(blue, 0, 4)), instances: all, want: "iris 3/4 | 100% " + blue + ":1,2"}},
 	} {
 		t.Run(name, func(t *testing.T) { follow(t, steps) })
 	}

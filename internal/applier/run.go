@@ -243,5 +243,8 @@ func shareText(m nginx.Model) string {
 	for i, s := range m.Shares {
 		shares[i] = fmt.Sprintf("%s%s=%d%%×%d", s.Release, s.Nothing, s.Percent, len(s.Primary))
 	}
+	if s := m.Shadow; s != nil {
+		shares = append(shares, fmt.Sprintf("copies to %s=%d%%×%d", s.ID, s.Percent, len(s.Instances)))
+	}
 	return strings.Join(shares, " ")
 }

@@ -53,8 +53,22 @@ func (v routes) model() nginx.Model {
 		return m
 	}
 	m.Epoch = traffic.ServedEpoch(v.known.Stable.Epoch, v.known.Canary)
-	m.Shares = v.shares()
+	m.Shares, m.Shadow = v.shares(), v.shadow()
 	return m
+}
+
+// shadow says who gets copies of the requests: the passing instances of a canary that gets no share of them. No client
+// misses copies, so instances that passed last get none.
+func (v routes) shadow() *nginx.Shadow {
+	c := v.known.Canary
+	if c == nil || c.Shadow == 0 || c.Weight > 0 || c.Release == v.known.Stable.Release {
+		return nil
+	}
+	now, _ := v.instances(c.Release)
+	if len(now) == 0 {
+		return nil
+	}
+	return &nginx.Shadow{Release: nginx.Release{ID: c.Release, Instances: now}, Percent: c.Shadow}
 }
 
 // pool serves a model without a record from its passing instances that are no canaries, else the last known ones.

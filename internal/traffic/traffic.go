@@ -43,6 +43,7 @@ const (
 const (
 	HeaderRelease = "X-Model-Release" // answer: the release that computed it
 	HeaderForce   = "X-Weir-Release"  // request: asks for one release, honoured from configured addresses only
+	HeaderShadow  = "X-Weir-Shadow"   // request: "1" on a copy, whose answer nobody sees
 )
 
 // NoRelease is the stable release of a model that must not get traffic yet.
@@ -63,7 +64,7 @@ type Canary struct {
 	Release string `json:"release"`
 	Weight  int    `json:"weight"` // percent of requests, 0 to 100
 	Epoch   uint64 `json:"epoch"`
-	Shadow  int    `json:"shadow,omitempty"` // percent of requests mirrored to the canary, 0 to 100
+	Shadow  int    `json:"shadow,omitempty"` // percent of requests mirrored to the canary, 0 to 100; only at weight 0
 }
 
 // Ingress is what one ingress really serves, read back through its nginx.

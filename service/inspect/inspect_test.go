@@ -33,8 +33,9 @@ func call(module, name, arg string) string { return global(module, name) + str(a
 // files are what the scripts inspect beside real models.
 func files(good string) map[string]string {
 	return map[string]string{
-		"system.pkl":   proto4 + call("os", "system", "id") + ".",
-		"several.pkl":  proto4 + "]" + call("posix", "system", "id") + "a" + call("weird.module", "run", "x") + "a" + global("sklearn.future", "NewModel") + ")\x81a.",
+		"system.pkl": proto4 + call("os", "system", "id") + ".",
+		"several.pkl": proto4 + "]" + call("posix", "system", "id") + "a" + call("weird.module", "run", "x") + "a" +
+			global("sklearn.future", "NewModel") + ")\x81a.",
 		"memo.pkl":     proto4 + "(" + str("nt") + "\x94" + str("system") + "\x94th\x00h\x01\x93" + str("id") + "\x85R\x86.",
 		"computed.pkl": proto4 + "NN\x93)R.",
 		"inst.pkl":     proto2 + "(" + str("id") + "ios\nsystem\n.",

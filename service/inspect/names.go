@@ -19,7 +19,8 @@ var libraries = []string{
 var systems = []string{
 	"os", "posix", "nt", "sys", "subprocess", "builtins", "__builtin__", "importlib", "runpy", "shutil", "socket", "pty",
 	"ctypes", "pickle", "_pickle", "cPickle", "marshal", "code", "codeop", "types", "operator", "_operator", "functools",
-	"commands", "platform", "webbrowser", "multiprocessing", "threading", "asyncio", "http", "urllib", "requests", "smtplib",
+	"commands", "platform", "webbrowser", "multiprocessing", "threading", "asyncio", "http", "urllib", "requests",
+	"smtplib",
 	"ftplib", "pathlib", "tempfile", "io", "_io", "inspect", "pdb", "bdb", "timeit", "cProfile", "profile", "trace", "pip",
 	"setuptools", "distutils", "pydoc", "doctest", "zipimport", "pkgutil", "signal", "resource", "gc", "weakref", "site",
 }

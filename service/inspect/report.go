@@ -112,11 +112,9 @@ func (r *report) load(data []byte, err error) {
 
 func newObject(m *model.Model, d *model.Description) *object {
 	o := &object{
-		Part: d.Root, Library: "unknown", Inputs: []column{}, Kind: string(m.Kind), Outputs: m.Out, Classes: slices.Clone(m.Outputs),
-		Proba: m.Proba > 0, Decision: m.Decision > 0, Trees: d.Trees, Nodes: d.Nodes, Parameters: d.Parameters,
-	}
-	if m.Sklearn != "" {
-		o.Library = "scikit-learn " + m.Sklearn
+		Part: d.Root, Library: d.Library, Inputs: []column{}, Kind: string(m.Kind), Outputs: m.Out,
+		Classes: slices.Clone(m.Outputs), Proba: m.Proba > 0, Decision: m.Decision > 0,
+		Trees: d.Trees, Nodes: d.Nodes, Parameters: d.Parameters,
 	}
 	if m.Labels != nil {
 		o.Classes = [][]any{m.Labels}

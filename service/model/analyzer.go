@@ -25,7 +25,7 @@ type analyzer struct {
 }
 
 // maxRun caps the n of terms, which bounds the work for a text by its length.
-const maxRun = 32
+const maxRun = 16
 
 func (a attrs) analyzer() (*analyzer, error) {
 	z := &analyzer{kind: a.text("analyzer")}

@@ -209,6 +209,21 @@ func TestRefusesLightGBMThatLies(t *testing.T) {
 	}
 }
 
+// TestRefusesBoostersThatSwell has files that would need far more memory than they take.
+func TestRefusesBoostersThatSwell(t *testing.T) {
+	const many = 1 << 20
+	for name, data := range map[string][]byte{
+		"objects":  xgbPickle(`{"Model": [` + strings.Repeat("{},", many) + `{}]}`),
+		"lists":    xgbPickle("{" + ubjson("Model")[1:] + "[" + strings.Repeat("[]", many) + "]}"),
+		"LightGBM": lgbPickle("tree\n" + strings.Repeat("a\n", 8*many)),
+	} {
+		_, err := model.Load(data)
+		if err == nil || !strings.Contains(err.Error(), "far more memory") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
 // usable fails where a file that loads can't answer, or where loading it is only saved by a recover.
 func usable(t *testing.T, data []byte) {
 	t.Helper()

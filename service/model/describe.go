@@ -19,6 +19,7 @@ type Part struct {
 // Description is what can be said of a file beside the model's signature.
 type Description struct {
 	Root       Part
+	Library    string // that wrote the file, such as "scikit-learn 1.2.1"
 	Trees      int
 	Nodes      int // of all trees
 	Parameters int // numbers in the arrays that fitting made, those of trees not counted
@@ -30,9 +31,25 @@ func Describe(data []byte) (*Model, *Description, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	d := &Description{Trees: l.trees, Nodes: l.nodes}
+	d := &Description{Trees: l.trees, Nodes: l.nodes, Library: l.writer(m)}
 	d.Root = d.part("", l.root, 0)
 	return m, d, nil
+}
+
+// writer names the libraries that wrote the file.
+func (l *loader) writer(m *Model) string {
+	var out []string
+	if m.Sklearn != "" {
+		out = append(out, "scikit-learn "+m.Sklearn)
+	}
+	if l.library != "" {
+		out = append(out, l.library)
+	}
+	if len(out) == 0 {
+		module, _, _ := strings.Cut(l.root.Class.Module, ".")
+		out = append(out, module)
+	}
+	return strings.Join(out, ", ")
 }
 
 // part describes an estimator and what its fitted attributes hold.

@@ -36,6 +36,7 @@ type forest struct {
 type tree struct {
 	root  uint32
 	depth int
+	sure  int // steps after which walks are asked whether they have ended: depth, if most leaves are near it
 	leaf  int // where the numbers of its leaves begin in values
 	to    int // first output that they add to
 	sets  bool
@@ -138,7 +139,7 @@ func addBlock[T number, R word](f *forest, p packed[T, R], t *tree, w *treeRows[
 		}
 	} else {
 		for r := 0; r < rows; r += lanes {
-			p.ofRows(R(t.root), t.depth, w.group(f, r/lanes), (*[lanes]uint32)(leaves[r:]))
+			p.ofRows(R(t.root), t.depth, t.sure, w.group(f, r/lanes), (*[lanes]uint32)(leaves[r:]))
 		}
 	}
 	f.addLeaves(t, leaves, acc)

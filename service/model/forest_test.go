@@ -181,7 +181,7 @@ func TestForestMemory(t *testing.T) {
 	}
 	f := pack(t, spec, trees)
 	arrays := 8*len(f.narrow) + 8*len(f.values)
-	all := 8*cap(f.narrow) + 8*cap(f.values) + 40*cap(f.trees) + 16*cap(f.uses)
+	all := 8*cap(f.narrow) + 8*cap(f.values) + 48*cap(f.trees) + 16*cap(f.uses)
 	if float64(all) > 1.2*float64(arrays) {
 		t.Errorf("%d bytes for arrays of %d", all, arrays)
 	}

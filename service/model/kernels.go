@@ -1,6 +1,7 @@
 package model
 
 import (
+	"maps"
 	"math"
 	"slices"
 
@@ -204,10 +205,7 @@ func (a attrs) eigen(n int) (values, vectors []float64, err error) {
 // with returns attributes of which one has another value.
 func (a attrs) with(name string, value any) attrs {
 	o := *a.o
-	o.Attrs = map[string]any{}
-	for k, v := range a.o.Attrs {
-		o.Attrs[k] = v
-	}
+	o.Attrs = maps.Clone(a.o.Attrs)
 	o.Attrs[name] = value
 	return attrs{&o, a.l}
 }

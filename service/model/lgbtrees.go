@@ -1,6 +1,7 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -20,30 +21,27 @@ func (m *lgbModel) readTrees(text string, rounds int, l *loader) error {
 		parts = parts[:rounds*m.margins]
 	}
 	m.rounds = float64(len(parts) / m.margins)
-	trees := make([]*lgbTree, len(parts))
-	nodes, linear := 0, false
+	if len(parts) == 0 {
+		return errors.New("there are no trees")
+	}
+	var p *packer
+	outputs := m.margins
 	for i, part := range parts {
-		var err error
-		if trees[i], err = newLGBTree(part, m.in, l); err != nil {
+		t, err := newLGBTree(part, m.in, l)
+		if err != nil {
 			return fmt.Errorf("tree %d: %w", i, err)
 		}
-		nodes += 2*trees[i].leaves - 1
-		linear = linear || trees[i].linear != nil
-	}
-	outputs := m.margins
-	if linear {
-		outputs = len(trees)
-	}
-	if err := l.spend(40 * nodes); err != nil {
-		return err
-	}
-	p := l.newPacker(forestSpec{columns: m.in, outputs: outputs, width: 1, nan: true, infinite: true}, nodes)
-	for i, t := range trees {
-		if linear {
-			if t.linear == nil {
-				return fmt.Errorf("tree %d: its leaves have no linear functions, and those of other trees do", i)
+		if i == 0 {
+			if t.linear != nil {
+				outputs, m.linear = len(parts), make([][]lgbLeaf, len(parts))
 			}
-			m.linear = append(m.linear, t.linear)
+			p = l.newPacker(forestSpec{columns: m.in, outputs: outputs, width: 1, nan: true, infinite: true}, len(text)/44)
+		}
+		if m.linear != nil {
+			m.linear[i] = t.linear
+		}
+		if (t.linear != nil) != (m.linear != nil) {
+			return fmt.Errorf("tree %d: either all trees have linear functions in their leaves, or none", i)
 		}
 		if err := p.tree(2*t.leaves-1, i%outputs, t.node); err != nil {
 			return fmt.Errorf("tree %d: %w", i, err)
@@ -77,6 +75,9 @@ func newLGBTree(text string, columns int, l *loader) (*lgbTree, error) {
 	if t.leaves, err = lines.integer("num_leaves", 1, math.MaxInt32/2); err != nil {
 		return nil, err
 	}
+	if err := l.spend(40 * min(2*t.leaves, len(text))); err != nil {
+		return nil, err
+	}
 	if t.value, err = lines.floats("leaf_value", t.leaves, l); err != nil {
 		return nil, err
 	}
@@ -107,7 +108,11 @@ func (l lgbLines) numbers(name string, n int, f func(word string) error) error {
 		return fmt.Errorf("%s: want %d numbers", name, n)
 	}
 	count := 0
-	for word := range strings.FieldsSeq(l[name]) {
+	for rest := l[name]; rest != ""; {
+		word, after, _ := strings.Cut(rest, " ")
+		if rest = after; word == "" {
+			continue
+		}
 		if count++; count > n {
 			break
 		}

@@ -33,7 +33,6 @@ func BenchmarkLoadFile(b *testing.B) {
 			var m *model.Model
 			used := cpuTime(b)
 			for b.Loop() {
-				m = nil
 				if m, _, err = model.LoadFile(path, ""); err != nil {
 					b.Fatal(err)
 				}

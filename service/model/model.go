@@ -73,6 +73,20 @@ func (m *Model) run(f rowsFunc, width int, x []float64, rows int, out []float64,
 	if err := f(x, rows, out, s); err != nil {
 		return m.named(err)
 	}
+	if m.est.texts {
+		return numbersOnly(out, width, s)
+	}
+	return nil
+}
+
+// numbersOnly refuses an answer that has text: one of transformers that hand it on.
+func numbersOnly(out []float64, width int, s *Scratch) error {
+	for i, v := range out {
+		if _, ok := s.text(v); ok {
+			return &RangeError{Row: i / width, Column: -1, Reason: "the model's answer is text, and only numbers can be given: " +
+				"put an encoder behind it"}
+		}
+	}
 	return nil
 }
 
@@ -115,11 +129,11 @@ func load(data []byte) (m *Model, l *loader, err error) {
 	}
 	v, err := pickle.Load(data, Known)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, advised(err)
 	}
 	o, ok := v.(*pickle.Object)
 	if !ok {
-		return nil, nil, errors.New("the file holds no estimator: want one fitted scikit-learn estimator")
+		return nil, nil, errors.New("the file holds no estimator: want one fitted estimator of scikit-learn, XGBoost or LightGBM")
 	}
 	l = newLoader(len(data))
 	l.root = o

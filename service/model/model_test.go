@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/weirhq/weir/service/cell"
 	"github.com/weirhq/weir/service/model"
 )
 
@@ -108,6 +109,9 @@ func TestBatchesAgree(t *testing.T) {
 	}
 }
 
+// fuzzTexts are what cells that are texts stand for.
+var fuzzTexts = [][]byte{[]byte("red"), []byte("A quick ΣΑΣ\u00a0 fox; naïve \u0301 日本"), {}, []byte("\xff\xfea b"), nil}
+
 // FuzzLoad checks that no file makes the loader panic, and that what loads can be asked.
 func FuzzLoad(f *testing.F) {
 	for _, fx := range fixtures(f) {
@@ -126,8 +130,11 @@ func FuzzLoad(f *testing.F) {
 		for i := range x {
 			if x[i] = float64(i % 5); m.Missing && i%4 == 3 {
 				x[i] = math.NaN()
+			} else if m.In > 0 && m.Columns[i%m.In].Takes&model.Texts != 0 && i%4 != 1 {
+				x[i] = cell.Text(i % len(fuzzTexts))
 			}
 		}
+		s.SetInput(fuzzTexts, m.Missing)
 		for n, f := range map[int]func([]float64, int, []float64, *model.Scratch) error{
 			m.Out: m.Predict, m.Proba: m.Probabilities, m.Decision: m.DecisionValues,
 		} {

@@ -152,7 +152,7 @@ func buildOneVsRest(a attrs) (*estimator, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.allSparse(members)
+	e.takingAs(members).allSparse(members)
 	scores := together(parts)
 	switch {
 	case n == 1:
@@ -192,7 +192,7 @@ func (a attrs) severalLabels(members []*estimator, parts []rowsFunc, threshold f
 		}
 	}
 	scores := together(parts)
-	e := (&estimator{Signature: sig}).above(threshold, scores)
+	e := (&estimator{Signature: sig}).above(threshold, scores).takingAs(members)
 	if threshold == 0 {
 		e.withDecision(n, scores)
 	}
@@ -314,7 +314,7 @@ func buildConstant(a attrs) (*estimator, error) {
 	}
 	e := &estimator{Signature: Signature{
 		Kind: Classifier, In: anyWidth, Out: 1, Labels: sequentialLabels(2), Missing: true,
-	}}
+	}, takesAny: true}
 	e.apply = filled(max(0, y[0]))
 	return e.withDecision(1, filled(y[0])).withProba(2, complemented(filled(y[0]))), nil
 }

@@ -16,7 +16,11 @@ func buildMultiOutputRegressor(a attrs) (*estimator, error) {
 		}
 		parts[i] = m.apply
 	}
-	return a.regressor(in, len(parts), true, together(parts))
+	e, err := a.regressor(in, len(parts), true, together(parts))
+	if err != nil {
+		return nil, err
+	}
+	return e.takingAs(members).allSparse(members), nil
 }
 
 func buildMultiOutputClassifier(a attrs) (*estimator, error) {
@@ -38,9 +42,12 @@ func buildMultiOutputClassifier(a attrs) (*estimator, error) {
 	}
 	sig, err := a.signature(Classifier, in, len(parts))
 	sig.Outputs, sig.Vector = outputs, true
+	if err != nil {
+		return nil, err
+	}
 	e := &estimator{Signature: sig, apply: together(parts)}
-	if err != nil || !probable {
-		return e, err
+	if e.takingAs(members).allSparse(members); !probable {
+		return e, nil
 	}
 	return e.withProba(width, func(x []float64, rows int, out []float64, s *Scratch) error {
 		at := 0

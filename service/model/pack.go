@@ -86,6 +86,7 @@ func (p *packer) tree(n, to int, at func(i int, node *rawNode) error) error {
 	base, t := p.len(), tree{root: uint32(p.len()), leaf: len(p.f.values), to: to}
 	seen, order, levelEnd := grow(&p.seen, n), append(grow(&p.order, n)[:0], 0), 1
 	clear(seen)
+	depths, leaves := 0, 0
 	var raw rawNode
 	for k := 0; k < len(order); k++ {
 		if k == levelEnd {
@@ -102,6 +103,7 @@ func (p *packer) tree(n, to int, at func(i int, node *rawNode) error) error {
 		}
 		if raw.leaf {
 			p.leaf(&t, raw.value)
+			depths, leaves = depths+t.depth, leaves+1
 			continue
 		}
 		if err := p.check(i, n, &raw); err != nil {
@@ -112,6 +114,9 @@ func (p *packer) tree(n, to int, at func(i int, node *rawNode) error) error {
 			return errors.New("a node is reached in two ways")
 		}
 		p.split(&t, &raw, base+len(order)-1)
+	}
+	if t.sure = t.depth; t.depth > depths/leaves+6 {
+		t.sure = depths/leaves + 2
 	}
 	p.f.trees = append(p.f.trees, t)
 	p.f.steps += t.depth + 1

@@ -15,7 +15,7 @@ type pipeline struct {
 }
 
 // maxBlock caps the numbers between two steps. Where rows would be more, they are taken in blocks.
-const maxBlock = 1 << 20
+const maxBlock = 1 << 18
 
 // before runs all steps but the last and returns its rows, which are on the stack of s.
 func (p *pipeline) before(x []float64, rows int, s *Scratch) ([]float64, error) {
@@ -252,8 +252,7 @@ func (l *loader) newPipeline(steps []*estimator) (*estimator, error) {
 // takesFromStart returns what the first step takes in each column, and what follows takes where it is handed on.
 func (p *pipeline) takesFromStart() []Takes {
 	var next []Takes
-	for i := len(p.steps) - 1; i >= 0; i-- {
-		step := p.steps[i]
+	for _, step := range slices.Backward(p.steps) {
 		takes := make([]Takes, step.In)
 		for j := range takes {
 			takes[j] = step.takesAt(j)

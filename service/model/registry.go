@@ -65,6 +65,7 @@ type loader struct {
 	built    int
 	trees    int // packed, and their nodes
 	nodes    int
+	library  string // that wrote a booster, with its version if it is in the file
 	depth    int
 	budget   int // memory that may still be used: arrays of a file can share bytes, copies of them don't
 }

@@ -136,6 +136,7 @@ func TestRefusesCells(t *testing.T) {
 		{"text/logistic", `[["a text"],[1]]`, "row 1, column 0: the model takes text here, but this is a number"},
 		{"text/logistic", `[["a","b"]]`, "want 1 cells for 1 rows, not 2"},
 		{"text/logistic", `{"text":"a"}`, "no names of columns"},
+		{"columns/names-order", `[1,"red",2,"small",true,"a code"]`, "the model's answer is text"},
 		{"text/tfidf-transformer", `["a",1,2,3,4,5,6]`, "this is a text"},
 	}
 	for _, tt := range tests {

@@ -237,10 +237,7 @@ func buildGenericSelect(a attrs) (*estimator, error) {
 	if !ok {
 		return nil, a.errorf("mode", "want percentile, k_best, fpr, fdr or fwe, not %.40q", mode)
 	}
-	o := *a.o
-	o.Class.Name, o.Attrs = as[0], map[string]any{as[1]: a.o.Attrs["param"]}
-	for k, v := range a.o.Attrs {
-		o.Attrs[k] = v
-	}
-	return buildSelector(attrs{&o, a.l})
+	c := a.with(as[1], a.o.Attrs["param"])
+	c.o.Class.Name = as[0]
+	return buildSelector(c)
 }

@@ -180,7 +180,7 @@ func (r *rawTree) node(i int, n *rawNode, normalise bool) (err error) {
 		return nil
 	}
 	n.column, n.threshold = r.column(i), r.at.threshold[i]
-	if r.hasMissing && r.missing.Int(i) != 0 {
+	if r.hasMissing && r.at.missing[i] != 0 {
 		n.missing = nanLeft
 	}
 	return nil

@@ -36,8 +36,20 @@ func (w *treeRows[T]) group(f *forest, g int) [][lanes]T { return w.groups[g*len
 func (w *treeRows[T]) prepare8(f *forest, x []float64, g int) {
 	to := w.group(f, g)
 	for i, u := range f.uses {
-		for lane := range lanes {
-			to[i][lane] = prepared[T](f, u.missing, x[lane*f.columns+u.column])
+		values, column := &to[i], x[u.column:]
+		switch {
+		case u.missing != nanRight:
+			for lane := range values {
+				values[lane] = prepared[T](f, u.missing, column[lane*f.columns])
+			}
+		case f.round32:
+			for lane := range values {
+				values[lane] = T(float32(column[lane*f.columns]))
+			}
+		default:
+			for lane := range values {
+				values[lane] = T(column[lane*f.columns])
+			}
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 // order and then to walk through these is several times as fast.
 type nodeColumns struct {
 	left, right, feature []int32
+	missing              []int32 // NaN goes left; empty where nodes don't say
 	threshold, values    []float64
 	err                  error
 }
@@ -23,6 +24,11 @@ func (r *rawTree) unpack(b *nodeColumns) {
 	r.left.Ints(grow(&b.left, r.nodes))
 	r.right.Ints(grow(&b.right, r.nodes))
 	r.feature.Ints(grow(&b.feature, r.nodes))
+	b.missing = b.missing[:0]
+	if r.hasMissing {
+		b.missing = grow(&b.missing, r.nodes)
+		r.missing.Ints(b.missing)
+	}
 	r.threshold.Floats(grow(&b.threshold, r.nodes))
 	r.values.Floats(grow(&b.values, r.nodes*r.outputs))
 	r.at = b

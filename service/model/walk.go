@@ -73,26 +73,40 @@ func below[T number, R word](x, threshold T) R {
 // Walks go 8 at a time, because each step waits for memory: 8 rows through one tree, or one row through 8 trees.
 const lanes = 8
 
+// askEvery is how many steps are made at a time when many leaves are far above the deepest.
+const askEvery = 4
+
+// ended reports whether four walks are in their leaves. (A node with a set counts as one; such trees don't come here.)
+func (p packed[T, R]) ended(a, b, c, d R) bool {
+	ta, tb, tc, td := p[a].threshold, p[b].threshold, p[c].threshold, p[d].threshold
+	return ta != ta && tb != tb && tc != tc && td != td
+}
+
 // ofRows finds the leaf of one tree for each of 8 rows. X holds a column in each element; of 8-byte nodes it has 256,
-// so that no access to it needs a check.
-func (p packed[T, R]) ofRows(root R, depth int, x [][lanes]T, leaf *[lanes]uint32) {
+// so that no access to it needs a check. The first sure steps are made without asking whether all have ended.
+func (p packed[T, R]) ofRows(root R, depth, sure int, x [][lanes]T, leaf *[lanes]uint32) {
 	shift := shiftOf[R]()
 	mask := R(1)<<shift - 1
 	if mask == narrowColumns-1 {
 		x = x[:narrowColumns]
 	}
 	a, b, c, d, e, f, g, h := root, root, root, root, root, root, root, root
-	for range depth {
-		na, nb, nc, nd := p[a], p[b], p[c], p[d]
-		a = na.ref>>shift - below[T, R](x[na.ref&mask][0], na.threshold)
-		b = nb.ref>>shift - below[T, R](x[nb.ref&mask][1], nb.threshold)
-		c = nc.ref>>shift - below[T, R](x[nc.ref&mask][2], nc.threshold)
-		d = nd.ref>>shift - below[T, R](x[nd.ref&mask][3], nd.threshold)
-		ne, nf, ng, nh := p[e], p[f], p[g], p[h]
-		e = ne.ref>>shift - below[T, R](x[ne.ref&mask][4], ne.threshold)
-		f = nf.ref>>shift - below[T, R](x[nf.ref&mask][5], nf.threshold)
-		g = ng.ref>>shift - below[T, R](x[ng.ref&mask][6], ng.threshold)
-		h = nh.ref>>shift - below[T, R](x[nh.ref&mask][7], nh.threshold)
+	for steps := sure; depth > 0; steps = askEvery {
+		for range steps {
+			na, nb, nc, nd := p[a], p[b], p[c], p[d]
+			a = na.ref>>shift - below[T, R](x[na.ref&mask][0], na.threshold)
+			b = nb.ref>>shift - below[T, R](x[nb.ref&mask][1], nb.threshold)
+			c = nc.ref>>shift - below[T, R](x[nc.ref&mask][2], nc.threshold)
+			d = nd.ref>>shift - below[T, R](x[nd.ref&mask][3], nd.threshold)
+			ne, nf, ng, nh := p[e], p[f], p[g], p[h]
+			e = ne.ref>>shift - below[T, R](x[ne.ref&mask][4], ne.threshold)
+			f = nf.ref>>shift - below[T, R](x[nf.ref&mask][5], nf.threshold)
+			g = ng.ref>>shift - below[T, R](x[ng.ref&mask][6], ng.threshold)
+			h = nh.ref>>shift - below[T, R](x[nh.ref&mask][7], nh.threshold)
+		}
+		if depth -= steps; depth > 0 && p.ended(a, b, c, d) && p.ended(e, f, g, h) {
+			break
+		}
 	}
 	leaf[0], leaf[1], leaf[2], leaf[3] = p.payload(a), p.payload(b), p.payload(c), p.payload(d)
 	leaf[4], leaf[5], leaf[6], leaf[7] = p.payload(e), p.payload(f), p.payload(g), p.payload(h)
@@ -106,22 +120,27 @@ func (p packed[T, R]) ofTrees(trees []tree, x []T, leaf *[lanes]uint32) {
 		x = x[:narrowColumns]
 	}
 	var root [lanes]R
-	depth := 0
+	depth, sure := 0, 0
 	for i := range trees {
-		root[i%lanes], depth = R(trees[i].root), max(depth, trees[i].depth)
+		root[i%lanes], depth, sure = R(trees[i].root), max(depth, trees[i].depth), max(sure, trees[i].sure)
 	}
 	a, b, c, d, e, f, g, h := root[0], root[1], root[2], root[3], root[4], root[5], root[6], root[7]
-	for range depth {
-		na, nb, nc, nd := p[a], p[b], p[c], p[d]
-		a = na.ref>>shift - below[T, R](x[na.ref&mask], na.threshold)
-		b = nb.ref>>shift - below[T, R](x[nb.ref&mask], nb.threshold)
-		c = nc.ref>>shift - below[T, R](x[nc.ref&mask], nc.threshold)
-		d = nd.ref>>shift - below[T, R](x[nd.ref&mask], nd.threshold)
-		ne, nf, ng, nh := p[e], p[f], p[g], p[h]
-		e = ne.ref>>shift - below[T, R](x[ne.ref&mask], ne.threshold)
-		f = nf.ref>>shift - below[T, R](x[nf.ref&mask], nf.threshold)
-		g = ng.ref>>shift - below[T, R](x[ng.ref&mask], ng.threshold)
-		h = nh.ref>>shift - below[T, R](x[nh.ref&mask], nh.threshold)
+	for steps := sure; depth > 0; steps = askEvery {
+		for range steps {
+			na, nb, nc, nd := p[a], p[b], p[c], p[d]
+			a = na.ref>>shift - below[T, R](x[na.ref&mask], na.threshold)
+			b = nb.ref>>shift - below[T, R](x[nb.ref&mask], nb.threshold)
+			c = nc.ref>>shift - below[T, R](x[nc.ref&mask], nc.threshold)
+			d = nd.ref>>shift - below[T, R](x[nd.ref&mask], nd.threshold)
+			ne, nf, ng, nh := p[e], p[f], p[g], p[h]
+			e = ne.ref>>shift - below[T, R](x[ne.ref&mask], ne.threshold)
+			f = nf.ref>>shift - below[T, R](x[nf.ref&mask], nf.threshold)
+			g = ng.ref>>shift - below[T, R](x[ng.ref&mask], ng.threshold)
+			h = nh.ref>>shift - below[T, R](x[nh.ref&mask], nh.threshold)
+		}
+		if depth -= steps; depth > 0 && p.ended(a, b, c, d) && p.ended(e, f, g, h) {
+			break
+		}
 	}
 	*leaf = [lanes]uint32{
 		p.payload(a), p.payload(b), p.payload(c), p.payload(d), p.payload(e), p.payload(f), p.payload(g), p.payload(h),

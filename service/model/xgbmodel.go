@@ -62,6 +62,9 @@ func (a attrs) readXGB(best bool) (*xgbModel, error) {
 	if err != nil {
 		return nil, a.errorf("handle", "%w", err)
 	}
+	if m.version > 0 {
+		a.l.library = fmt.Sprintf("XGBoost %d.%d", m.version/100, m.version%100)
+	}
 	learner, _ := doc.Inner("learner")
 	rounds := 0
 	if best {

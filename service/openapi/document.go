@@ -24,7 +24,9 @@ func Document(c config.Config, m *model.Model, meta v2.Metadata) ([]byte, error)
 		"responses": object{"200": answer("the metrics", "text/plain", object{"type": "string"})},
 	}}
 	paths["/predict"] = post("Predict rows", "predict", "Request", "Prediction", "application/json")
-	paths["/v2"] = get("What the server is", object{"type": "object", "required": []string{"name", "version", "extensions"}}, nil)
+	paths["/v2"] = get("What the server is", object{
+		"type": "object", "required": []string{"name", "version", "extensions"},
+	}, nil)
 	paths["/v2/health/live"] = get("Whether the server runs", flag("live"), nil)
 	paths["/v2/health/ready"] = get("Whether the server takes predictions", flag("ready"), flag("ready"))
 	paths[named] = get("What the model takes and gives", ref("Metadata"), ref("Error"))
@@ -101,7 +103,8 @@ func answer(description, contentType string, schema object) object {
 	return object{
 		"description": description, "content": object{contentType: object{"schema": schema}},
 		"headers": object{
-			"X-Request-Id": object{"schema": object{"type": "string"}}, "X-Model-Release": object{"schema": object{"type": "string"}},
+			"X-Request-Id":    object{"schema": object{"type": "string"}},
+			"X-Model-Release": object{"schema": object{"type": "string"}},
 		},
 	}
 }

@@ -126,6 +126,6 @@ type RefusedError struct{ Globals []string }
 
 // Error names all of them.
 func (e *RefusedError) Error() string {
-	return fmt.Sprintf("the file uses %s, which this server does not load: it knows an exact list of scikit-learn and "+
-		"numpy classes and runs nothing from a file", strings.Join(e.Globals, ", "))
+	return fmt.Sprintf("the file uses %s, which this server does not load: it knows an exact list of classes "+
+		"of scikit-learn, XGBoost, LightGBM and numpy, and runs nothing from a file", strings.Join(e.Globals, ", "))
 }

@@ -58,9 +58,12 @@ func (c *Column) Int(i int) int64 {
 func (c *Column) Ints(out []int32) {
 	for i, b := 0, c.data; i < len(out); i++ {
 		var v int64
-		if c.plain == 'i' {
+		switch c.plain {
+		case 'i':
 			v = int64(binary.LittleEndian.Uint64(b))
-		} else {
+		case 'b':
+			v = int64(b[0])
+		default:
 			v = c.typ.Int(b)
 		}
 		if out[i] = int32(v); int64(out[i]) != v {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // Caps on what one file may make the reader hold. Real scikit-learn files stay far below them.
@@ -150,7 +151,7 @@ const (
 )
 
 func (g *guard) share(b []byte) {
-	g.large, g.pos = b[:len(b):len(b)], g.end
+	g.large, g.pos = slices.Clip(b), g.end
 	g.instead = []byte("c" + largeModule + "\nbytes\n")
 }
 

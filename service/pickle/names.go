@@ -42,6 +42,8 @@ var names = nameSet(map[string][]string{
 	"numpy.random.bit_generator":                      {"SeedSequence", "__pyx_unpickle_SeedSequence"},
 	"numpy.random._pcg64":                             {"PCG64"},
 	"sklearn.utils._metadata_requests":                {"MetadataRequest", "MethodMetadataRequest"},
+	"xgboost.callback":                                {"EarlyStopping", "EvaluationMonitor"},
+	"xgboost.collective":                              {"communicator_print"},
 	"sklearn.neighbors._kd_tree":                      {"newObj", "KDTree", "KDTree64"},
 	"sklearn.neighbors._ball_tree":                    {"newObj", "BallTree", "BallTree64"},
 	"sklearn.neighbors._dist_metrics":                 distances,

@@ -91,7 +91,8 @@ func BenchmarkPredict(b *testing.B) {
 
 func BenchmarkInfer(b *testing.B) {
 	h := loaded(b, iris)
-	p := newReplay("/v2/models/iris/infer", `{"inputs":[{"name":"x","datatype":"FP64","shape":[1,4],"data":[5.1,3.5,1.4,0.2]}]}`)
+	p := newReplay("/v2/models/iris/infer",
+		`{"inputs":[{"name":"x","datatype":"FP64","shape":[1,4],"data":[5.1,3.5,1.4,0.2]}]}`)
 	b.ReportAllocs()
 	for b.Loop() {
 		p.send(h)

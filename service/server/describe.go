@@ -70,7 +70,8 @@ func (m *served) output(name string) *v2.TensorMetadata {
 	return nil
 }
 
-// inputTensors lists a tensor for each column, or one that holds whole rows where the columns have neither names nor text.
+// inputTensors lists a tensor for each column, or one that holds whole rows where the columns have neither names nor
+// text.
 func inputTensors(m *model.Model) []v2.TensorMetadata {
 	if m.Documents {
 		return []v2.TensorMetadata{{Name: "x", Datatype: "BYTES", Shape: []int{-1, 1}}}

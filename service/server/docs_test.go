@@ -57,8 +57,14 @@ func TestDocumentKnowsTheModel(t *testing.T) {
 
 // TestExamplesOfTheDocumentWork sends the examples to models of all kinds.
 func TestExamplesOfTheDocumentWork(t *testing.T) {
+	bundled := func(bundle, name string) string {
+		path, _ := fromBundle(t, "sklearn-1.9.1/"+bundle, name)
+		return path
+	}
 	for _, path := range []string{
 		iris, fixtures + "linear-two-outputs.pkl", fixtures + "scaler.pkl", "../testdata/sklearn-1.9.1/pipeline-names.pkl",
+		bundled("text.zip", "bernoulli"), bundled("columns.zip", "imputer-default"),
+		bundled("bayes.zip", "knn-pairs"),
 	} {
 		i := startReady(t, path)
 		d, _ := i.document(t)
@@ -89,7 +95,8 @@ func TestPageIsSelfContained(t *testing.T) {
 		strings.Count(policy, "'sha256-") != 2 {
 		t.Errorf("policy %s", policy)
 	}
-	if other := regexp.MustCompile(`(src|href)="?(https?:|//|/)|@import|\burl\(| on\w+=|style=`).FindString(body); other != "" {
+	foreign := regexp.MustCompile(`(src|href)="?(https?:|//|/)|@import|\burl\(| on\w+=|style=`)
+	if other := foreign.FindString(body); other != "" {
 		t.Errorf("the page needs %q", other)
 	}
 	for id := range strings.SplitSeq("title about request row cells options path body send answer curl", " ") {

@@ -96,7 +96,8 @@ func (s *Server) getHealth(c *gin.Context) {
 
 // noRoute answers requests for paths that there are not.
 func (s *Server) noRoute(c *gin.Context) {
-	s.fail(c, http.StatusNotFound, "there is nothing at this path: want /predict, /health, /metrics, /docs, /openapi.json or /v2")
+	s.fail(c, http.StatusNotFound, "there is nothing at this path: want /predict, /health, /metrics, /v2, /docs or "+
+		"/openapi.json")
 }
 
 // noMethod answers requests with a method that their path doesn't have.

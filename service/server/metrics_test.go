@@ -83,6 +83,7 @@ func TestSketchesScores(t *testing.T) {
 		{"sklearn-0.24.2/trees.zip", "isolation", "decision"},
 		{"sklearn-1.5.2/svms.zip", "svc-probability-four", "probability"},
 		{"sklearn-1.9.1/boosting.zip", "gb-huber", "prediction"},
+		{"sklearn-1.9.1/text.zip", "bernoulli", "probability"},
 	} {
 		path, said := fromBundle(t, tt.bundle, tt.name)
 		i := startReady(t, path, "--score-every=1")

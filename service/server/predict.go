@@ -206,7 +206,8 @@ func resize(v []float64, n int) []float64 {
 func (m *served) apply(w *work) *failure {
 	n := w.rows.Count
 	if most := m.MaxRows(); n > most {
-		return &failure{tooLarge, fmt.Sprintf("the model gives so many numbers for a row that a request can have %d rows", most)}
+		return &failure{tooLarge, fmt.Sprintf("the model gives so many numbers for a row that a request can have %d rows",
+			most)}
 	}
 	w.out = resize(w.out, n*m.Out)
 	w.proba, w.values = w.proba[:0], w.values[:0]

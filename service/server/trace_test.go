@@ -38,8 +38,8 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-// collect runs an OTLP collector, and points the environment of the test to it.
-func collect(t *testing.T) *[]*collector.ExportTraceServiceRequest {
+// collect runs an OTLP collector, and points the environment of the test to it. It returns what gives the messages.
+func collect(t *testing.T) func() []*collector.ExportTraceServiceRequest {
 	t.Helper()
 	var mu sync.Mutex
 	var got []*collector.ExportTraceServiceRequest
@@ -59,7 +59,11 @@ func collect(t *testing.T) *[]*collector.ExportTraceServiceRequest {
 	}))
 	t.Cleanup(s.Close)
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", s.URL)
-	return &got
+	return func() []*collector.ExportTraceServiceRequest {
+		mu.Lock()
+		defer mu.Unlock()
+		return got
+	}
 }
 
 func text(attrs []*common.KeyValue, key string) string {
@@ -90,7 +94,7 @@ func TestExportsSpans(t *testing.T) {
 		t.Fatal(err)
 	}
 	spans := 0
-	for _, m := range *got {
+	for _, m := range got() {
 		for _, r := range m.ResourceSpans {
 			if a := r.Resource.Attributes; !strings.Contains(text(a, "service.name"), "flowers") ||
 				!strings.Contains(text(a, "service.version"), "v1.0.0-1a2b3c4d") {
@@ -115,8 +119,8 @@ func TestExportsSpans(t *testing.T) {
 				if id := hex.EncodeToString(s.TraceId); id != trace || hex.EncodeToString(s.ParentSpanId) != parent {
 					t.Errorf("%s: trace %s, parent %s", s.Name, id, hex.EncodeToString(s.ParentSpanId))
 				}
-				if line := "request_id=mine rows=1 trace_id=" + trace + " span_id=" + hex.EncodeToString(s.SpanId); s.Name == "POST /predict" &&
-					!strings.Contains(log.String(), line) {
+				line := "request_id=mine rows=1 trace_id=" + trace + " span_id=" + hex.EncodeToString(s.SpanId)
+				if s.Name == "POST /predict" && !strings.Contains(log.String(), line) {
 					t.Errorf("no %s in the log:\n%s", line, log.String())
 				}
 			}
@@ -137,8 +141,8 @@ func TestSamplerOfTheEnvironment(t *testing.T) {
 	i := start(t, server.Options{Config: settings(t, iris), Tracing: tracing})
 	i.awaitHealth(t, http.StatusOK)
 	i.do(t, "POST", "/predict", oneRow)
-	if err := tracing.Stop(t.Context()); err != nil || len(*got) != 0 {
-		t.Errorf("%d exports: %v", len(*got), err)
+	if err := tracing.Stop(t.Context()); err != nil || len(got()) != 0 {
+		t.Errorf("%d exports: %v", len(got()), err)
 	}
 }
 
@@ -154,7 +158,8 @@ func TestLogsTheTraceWithoutExport(t *testing.T) {
 	if err := <-i.done; err != nil {
 		t.Error(err)
 	}
-	if want := "trace_id=0af7651916cd43dd8448eb211c80319c span_id=b7ad6b7169203331"; !strings.Contains(log.String(), want) {
+	const want = "trace_id=0af7651916cd43dd8448eb211c80319c span_id=b7ad6b7169203331"
+	if !strings.Contains(log.String(), want) {
 		t.Errorf("no %s in the log:\n%s", want, log.String())
 	}
 }

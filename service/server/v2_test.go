@@ -36,7 +36,8 @@ func TestAnswersInferenceProtocol(t *testing.T) {
 		{"GET", "/v2/models/iris/versions/2", "", 404, `{"error":"the model has no version \"2\" here: want v1.0.0"}`},
 		{"GET", "/v2/models/iris", "", 200, `{"name":"iris","versions":["v1.0.0"],"platform":"sklearn_pickle","inputs":[` +
 			`{"name":"x","datatype":"FP64","shape":[-1,4]}],"outputs":[{"name":"predict","datatype":"INT64","shape":[-1,1]},` +
-			`{"name":"predict_proba","datatype":"FP64","shape":[-1,3]},{"name":"decision_function","datatype":"FP64","shape":[-1,3]}]}`},
+			`{"name":"predict_proba","datatype":"FP64","shape":[-1,3]},` +
+			`{"name":"decision_function","datatype":"FP64","shape":[-1,3]}]}`},
 		{"POST", "/v2/models/iris/infer", infer(`,"id":"mine"`), 200, answer("mine")},
 		{"POST", "/v2/models/iris/versions/v1.0.0/infer", infer(``), 200, answer("from-header")},
 		{"POST", "/v2/models/wine/infer", infer(``), 404, `{"error":"there is no model \"wine\" here: want iris"}`},
@@ -51,7 +52,8 @@ func TestAnswersInferenceProtocol(t *testing.T) {
 			t.Errorf("%s %s: %d %s\nwant %d %s", tt.method, tt.path, res.StatusCode, body, tt.code, tt.want)
 		}
 	}
-	if res, body := i.do(t, "GET", "/v2", ""); res.StatusCode != 200 || !strings.HasPrefix(body, `{"name":"weir","version":"`) {
+	res, body := i.do(t, "GET", "/v2", "")
+	if res.StatusCode != 200 || !strings.HasPrefix(body, `{"name":"weir","version":"`) {
 		t.Errorf("%d %s", res.StatusCode, body)
 	}
 	if res, _ := i.do(t, "GET", "/v2/models/iris/infer", ""); res.StatusCode != 405 || res.Header.Get("Allow") != "POST" {
@@ -78,7 +80,9 @@ func TestInferenceSaysWhatPredictSays(t *testing.T) {
 			if err := json.Unmarshal(said["x"], &x); err != nil {
 				t.Fatal(err)
 			}
-			outputs := map[string]string{"predict": "prediction", "predict_proba": "probabilities", "decision_function": "decision"}
+			members := map[string]string{
+				"predict": "prediction", "transform": "prediction", "predict_proba": "probabilities", "decision_function": "decision",
+			}
 			i := startReady(t, path)
 			var meta struct{ Outputs []struct{ Name string } }
 			_, body := i.do(t, "GET", "/v2/models/iris", "")
@@ -100,10 +104,7 @@ func TestInferenceSaysWhatPredictSays(t *testing.T) {
 				if err := json.Unmarshal([]byte(body), &got); err != nil {
 					t.Fatal(err)
 				}
-				member := outputs[o.Name]
-				if o.Name == "transform" {
-					member = "prediction"
-				}
+				member := members[o.Name]
 				var want any
 				if err := json.Unmarshal(said[member], &want); err != nil {
 					t.Fatal(err)
@@ -143,14 +144,16 @@ func TestInferenceWithBinaryTensors(t *testing.T) {
 	res, body := i.do(t, "POST", "/v2/models/iris/infer", head+string(content), "Content-Type", "application/octet-stream",
 		"Inference-Header-Content-Length", strconv.Itoa(len(head)))
 	n, err := strconv.Atoi(res.Header.Get("Inference-Header-Content-Length"))
-	if err != nil || res.StatusCode != 200 || res.Header.Get("Content-Type") != "application/octet-stream" || len(body) < n {
+	contentType := res.Header.Get("Content-Type")
+	if err != nil || res.StatusCode != 200 || contentType != "application/octet-stream" || len(body) < n {
 		t.Fatalf("%d %s: %v", res.StatusCode, body, err)
 	}
 	if got := body[n:]; got != "\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00" {
 		t.Errorf("classes: %q", got)
 	}
 	var got struct{ Outputs []struct{ Data []float64 } }
-	if err := json.Unmarshal([]byte(body[:n]), &got); err != nil || len(got.Outputs) != 2 || len(got.Outputs[0].Data) != 6 {
+	err = json.Unmarshal([]byte(body[:n]), &got)
+	if err != nil || len(got.Outputs) != 2 || len(got.Outputs[0].Data) != 6 {
 		t.Errorf("%v: %s", err, body[:n])
 	}
 	for _, length := range []string{"-1", "x", "99999"} {
@@ -198,7 +201,8 @@ func TestInferenceWithNamedColumns(t *testing.T) {
 // TestInferenceWithTexts sends columns that hold text, or numbers, or either with holes, each as a tensor of its own.
 func TestInferenceWithTexts(t *testing.T) {
 	for name, bundle := range map[string]string{
-		"imputer-default": "columns", "imputer-mark": "columns", "names-order": "columns", "bernoulli": "text", "count-bigrams": "text",
+		"imputer-default": "columns", "imputer-mark": "columns", "names-order": "columns", "bernoulli": "text",
+		"count-bigrams": "text",
 	} {
 		t.Run(name, func(t *testing.T) {
 			path, said := fromBundle(t, "sklearn-1.9.1/"+bundle+".zip", name)

@@ -23,7 +23,7 @@ func TestIsSwitchedByTheEnvironment(t *testing.T) {
 		{map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_TRACES_EXPORTER": "none"}, false, ""},
 		{map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_SDK_DISABLED": "true"}, false, ""},
 		{map[string]string{"OTEL_TRACES_EXPORTER": "zipkin"}, false, "want otlp or none"},
-		{map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, false, "want http/protobuf"},
+		{map[string]string{endpoint: "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, false, "http/protobuf"},
 	} {
 		getenv := func(name string) string { return tt.env[name] }
 		tracing, err := telemetry.Start(t.Context(), getenv, slog.New(slog.DiscardHandler), "iris", "v1")

@@ -2,7 +2,9 @@
 
     python service/testdata/make_models.py service/testdata [--few] [family…]
 
-With --few the models of all families are thinned out to one file: that is for the versions between. A family is a module in families/ with a function models() that returns {name: function}; the function returns
+With --few the models of all families are thinned out to one file: that is for the versions between.
+
+A family is a module in families/ with a function models() that returns {name: function}; the function returns
 (estimator, x, y), or (estimator, x, y, rows to ask). What a version of scikit-learn doesn't have is left out.
 """
 
@@ -24,7 +26,8 @@ import sklearn
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 warnings.simplefilter("ignore")
-MISSING = (AttributeError, ValueError, TypeError, ImportError, KeyError, AssertionError)  # what a version says that doesn't have a model
+# What a version says that doesn't have a model.
+MISSING = (AttributeError, ValueError, TypeError, ImportError, KeyError, AssertionError)
 
 
 def plain(values):

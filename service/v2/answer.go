@@ -1,7 +1,6 @@
 package v2
 
 import (
-	"fmt"
 	"math"
 	"strconv"
 
@@ -30,8 +29,10 @@ type Tensor struct {
 func Answer(dst []byte, head Head, tensors []Tensor) ([]byte, int) {
 	start := len(dst)
 	var binary []byte
-	dst = fmt.Appendf(dst, `{"model_name":%s,"model_version":%s,"id":%s,"parameters":{},"outputs":[`,
-		wire.Text(head.Model), wire.Text(head.Version), wire.Text(head.ID))
+	dst = appendText(append(dst, `{"model_name":`...), head.Model)
+	dst = appendText(append(dst, `,"model_version":`...), head.Version)
+	dst = appendText(append(dst, `,"id":`...), head.ID)
+	dst = append(dst, `,"parameters":{},"outputs":[`...)
 	for i, t := range tensors {
 		if i > 0 {
 			dst = append(dst, ',')
@@ -47,7 +48,9 @@ func Answer(dst []byte, head Head, tensors []Tensor) ([]byte, int) {
 
 // append appends the tensor to the JSON, or the JSON that describes it and its elements to binary.
 func (t *Tensor) append(dst, binary []byte) (newDst, newBinary []byte) {
-	dst = fmt.Appendf(dst, `{"name":%s,"datatype":%q,"shape":`, wire.Text(t.Name), t.Datatype)
+	dst = appendText(append(dst, `{"name":`...), t.Name)
+	dst = appendText(append(dst, `,"datatype":`...), t.Datatype)
+	dst = append(dst, `,"shape":`...)
 	n := 1
 	for i, d := range t.Shape {
 		dst = strconv.AppendInt(append(dst, "[,"[min(i, 1)]), int64(d), 10)
@@ -61,7 +64,8 @@ func (t *Tensor) append(dst, binary []byte) (newDst, newBinary []byte) {
 		for i := range n {
 			binary = t.Append(binary, i, true)
 		}
-		return fmt.Appendf(dst, `],"parameters":{"binary_data_size":%d}}`, len(binary)-from), binary
+		dst = strconv.AppendInt(append(dst, `],"parameters":{"binary_data_size":`...), int64(len(binary)-from), 10)
+		return append(dst, "}}"...), binary
 	}
 	dst = append(dst, `],"parameters":{"content_type":"np"},"data":[`...)
 	for i := range n {
@@ -82,4 +86,15 @@ func Float(dst []byte, v float64, binary bool) []byte {
 		return append(dst, "null"...)
 	}
 	return wire.AppendFloat(dst, v)
+}
+
+// appendText appends s as JSON.
+func appendText(dst []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return append(dst, wire.Text(s)...)
+		}
+	}
+	dst = append(append(dst, '"'), s...)
+	return append(dst, '"')
 }

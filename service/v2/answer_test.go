@@ -27,7 +27,8 @@ func TestWritesAnswers(t *testing.T) {
 	got, n := v2.Answer(nil, head, tensors)
 	want := `{"model_name":"iris","model_version":"v1","id":"7","parameters":{},"outputs":[` +
 		`{"name":"predict","datatype":"BYTES","shape":[2,1],"parameters":{"content_type":"np"},"data":["a","ü\""]},` +
-		`{"name":"predict_proba","datatype":"FP64","shape":[2,2],"parameters":{"content_type":"np"},"data":[0.5,null,1,1e-07]}]}`
+		`{"name":"predict_proba","datatype":"FP64","shape":[2,2],"parameters":{"content_type":"np"},` +
+		`"data":[0.5,null,1,1e-07]}]}`
 	if string(got) != want || n != 0 || !json.Valid(got) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -26,13 +26,20 @@ func TestReadsJSONTensors(t *testing.T) {
 		{`"datatype":"FP64","shape":[2],"data":[true,false]`, []float64{1, 0}, nil},
 		{`"datatype":"FP64","shape":[2,2],"data": [ [ 1 , 2 ] , [ 3 , 4 ] ] `, []float64{1, 2, 3, 4}, nil},
 		{`"datatype":"FP32","shape":[2],"data":[0.1,16777217]`, []float64{float64(float32(0.1)), 16777216}, nil},
-		{`"datatype":"FP16","shape":[4],"data":[0.1,65504,6e-8,2049]`, []float64{0.0999755859375, 65504, math.Ldexp(1, -24), 2048}, nil},
+		{
+			`"datatype":"FP16","shape":[4],"data":[0.1,65504,6e-8,2049]`,
+			[]float64{0.0999755859375, 65504, math.Ldexp(1, -24), 2048},
+			nil,
+		},
 		{`"datatype":"BOOL","shape":[3],"data":[true,false,1]`, []float64{1, 0, 1}, nil},
 		{`"datatype":"INT8","shape":[2],"data":[-128,127]`, []float64{-128, 127}, nil},
 		{`"datatype":"UINT64","shape":[1],"data":[18446744073709551615]`, []float64{18446744073709551615}, nil},
 		{`"datatype":"INT64","shape":[1,1],"data":[-9223372036854775808]`, []float64{-9223372036854775808}, nil},
 		{`"datatype":"BYTES","shape":[3],"data":["a","b \"[,]\" \\","\u00fc"]`, nil, []string{"a", `b "[,]" \`, "ü"}},
-		{`"datatype":"BYTES","shape":[1,2],"data":[["a",""]],"parameters":{"content_type":"str","more":[1]}`, nil, []string{"a", ""}},
+		{
+			`"datatype":"BYTES","shape":[1,2],"data":[["a",""]],"parameters":{"content_type":"str","more":[1]}`, nil,
+			[]string{"a", ""},
+		},
 	} {
 		body := []byte(one(tt.tensor))
 		r, err := v2.Parse(body, len(body))
@@ -76,11 +83,15 @@ func TestReadsBinaryTensors(t *testing.T) {
 		{"INT64", le.AppendUint64(le.AppendUint64(nil, 7), 1<<63), []float64{7, -1 << 63}},
 		{"FP16", []byte{0x00, 0x3c, 0x01, 0x80}, []float64{1, -math.Ldexp(1, -24)}},
 		{"FP16", []byte{0xff, 0x7b, 0x00, 0x7e}, []float64{65504, math.NaN()}},
-		{"FP32", le.AppendUint32(le.AppendUint32(nil, math.Float32bits(.1)), math.Float32bits(-2)), []float64{float64(float32(.1)), -2}},
+		{
+			"FP32", le.AppendUint32(le.AppendUint32(nil, math.Float32bits(.1)), math.Float32bits(-2)),
+			[]float64{float64(float32(.1)), -2},
+		},
 		{"FP64", le.AppendUint64(le.AppendUint64(nil, math.Float64bits(.1)), math.Float64bits(-2)), []float64{.1, -2}},
 		{"BYTES", texts4, nil},
 	} {
-		head := one(fmt.Sprintf(`"datatype":%q,"shape":[2],"parameters":{"binary_data_size":%d}`, tt.datatype, len(tt.content)))
+		head := one(fmt.Sprintf(`"datatype":%q,"shape":[2],"parameters":{"binary_data_size":%d}`, tt.datatype,
+			len(tt.content)))
 		r, err := v2.Parse(append([]byte(head), tt.content...), len(head))
 		if err != nil {
 			t.Errorf("%s: %v", tt.datatype, err)
@@ -132,7 +143,10 @@ func TestRefusesBrokenRequests(t *testing.T) {
 		{one(`"datatype":"BYTES","shape":[1],"parameters":{"binary_data_size":5}`), "\x01\x00\x00\x00\xff", "UTF-8"},
 		{one(`"datatype":"BYTES","shape":[9999],"parameters":{"binary_data_size":5}`), "\x01\x00\x00\x00a", "don't fit"},
 		{one(`"datatype":"BYTES","shape":[1],"data":["a"],"parameters":{"content_type":"base64"}`), "", "content_type"},
-		{`{"inputs":[{"name":"x","datatype":"FP64","shape":[1],"data":[1]}],"outputs":[{"name":"a"},{"name":"a"}]}`, "", "twice"},
+		{
+			`{"inputs":[{"name":"x","datatype":"FP64","shape":[1],"data":[1]}],"outputs":[{"name":"a"},{"name":"a"}]}`, "",
+			"twice",
+		},
 	} {
 		_, err := v2.Parse([]byte(tt.body+tt.binary), len(tt.body))
 		if err == nil || !strings.Contains(err.Error(), tt.want) {

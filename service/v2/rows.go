@@ -14,9 +14,9 @@ type Columns struct {
 	Documents bool     // a row is one text
 }
 
-// Fill puts the request's tensors into rows. One tensor holds whole rows, [rows, columns], or one row, [columns]. Where
-// the tensors' names are those of the model's columns, or where there are several, each is a column, [rows] or [rows, 1];
-// those of a model without names of columns stand in the request's order, and may be several columns wide.
+// Fill puts the request's tensors into rows. One tensor holds whole rows, [rows, columns], or one row, [columns].
+// Several, or one that is called like a column, are columns, [rows] or [rows, 1], by name. Those of a model without
+// names of columns stand in the request's order, and may be several columns wide.
 func (r *Request) Fill(rows *wire.Rows, c Columns, maxRows int) error {
 	for i := range r.Inputs {
 		if len(r.Inputs[i].Shape) > 2 {

@@ -23,7 +23,8 @@ var (
 func TestFillsRows(t *testing.T) {
 	const (
 		whole = `"datatype":"FP64","shape":[2,3],"data":[1,2,3,4,5,6]`
-		ca    = `{"name":"c","datatype":"INT8","shape":[2],"data":[3,6]},{"name":"a","datatype":"FP64","shape":[2,1],"data":[1,4]}`
+		ca    = `{"name":"c","datatype":"INT8","shape":[2],"data":[3,6]},` +
+			`{"name":"a","datatype":"FP64","shape":[2,1],"data":[1,4]}`
 	)
 	for _, tt := range []struct {
 		name, inputs string
@@ -50,11 +51,19 @@ func TestFillsRows(t *testing.T) {
 			"side by side", `{"name":"x","datatype":"FP64","shape":[2,2],"data":[1,2,4,5]},
 			{"name":"y","datatype":"FP64","shape":[2,1],"data":[3,6]}`, unnamed, []float64{1, 2, 3, 4, 5, 6}, 2,
 		},
-		{"texts", `{"name":"x","datatype":"BYTES","shape":[2],"data":["a","b"]}`, text, []float64{cell.Text(0), cell.Text(1)}, 2},
+		{
+			"texts", `{"name":"x","datatype":"BYTES","shape":[2],"data":["a","b"]}`, text,
+			[]float64{cell.Text(0), cell.Text(1)},
+			2,
+		},
 		{"missing text", `{"name":"x","datatype":"BYTES","shape":[3],"data":[null,"b",""]}`, text, []float64{
 			math.NaN(), cell.Text(0), cell.Text(1),
 		}, 3},
-		{"texts in rows", `{"name":"x","datatype":"BYTES","shape":[2,1],"data":["a","b"]}`, text, []float64{cell.Text(0), cell.Text(1)}, 2},
+		{
+			"texts in rows", `{"name":"x","datatype":"BYTES","shape":[2,1],"data":["a","b"]}`, text,
+			[]float64{cell.Text(0), cell.Text(1)},
+			2,
+		},
 	} {
 		body := []byte(`{"inputs":[` + tt.inputs + `]}`)
 		r, err := v2.Parse(body, len(body))

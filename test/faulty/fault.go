@@ -66,45 +66,38 @@ func (f *fault) setDelay(v string) error {
 	return nil
 }
 
-// wrap puts the fault around the server's handler.
+// shows says whether enough predictions were answered without the fault.
+func (f *fault) shows() bool { return f.answered.Load() >= f.after }
+
+// wrap counts the predictions, and lets /health show the fault.
 func (f *fault) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		shows := f.answered.Load() >= f.after
-		if r.URL.Path == "/health" && shows && f.kind == "unhealthy" {
-			answer(w, http.StatusServiceUnavailable, `{"status":"faulty"}`)
+		if r.URL.Path == "/health" && f.shows() && f.kind == "unhealthy" {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = io.WriteString(w, `{"status":"faulty"}`)
 			return
 		}
-		if r.URL.Path != "/predict" {
-			next.ServeHTTP(w, r)
-			return
+		next.ServeHTTP(w, r)
+		if r.URL.Path == "/predict" {
+			f.answered.Add(1)
 		}
-		if !shows || !f.spoil(w, r) {
-			next.ServeHTTP(w, r)
-		}
-		f.answered.Add(1)
 	})
 }
 
-// spoil lets the fault act on a prediction, and reports whether it was answered by that.
-func (f *fault) spoil(w http.ResponseWriter, r *http.Request) bool {
+// computing lets the fault act within a prediction, so that the server's own metrics show it. The server answers a panic
+// with status 500.
+func (f *fault) computing(string) {
+	if !f.shows() {
+		return
+	}
 	switch f.kind {
 	case "errors":
-		answer(w, http.StatusInternalServerError, `{"error":"injected fault"}`)
-		return true
+		panic("injected fault")
 	case "slow":
-		select {
-		case <-time.After(f.delay):
-		case <-r.Context().Done():
-		}
+		time.Sleep(f.delay)
 	case "crash":
 		f.log.Error("injected crash")
 		os.Exit(3)
 	}
-	return false
-}
-
-func answer(w http.ResponseWriter, code int, body string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(code)
-	_, _ = io.WriteString(w, body)
 }

@@ -12,24 +12,36 @@ import (
 	"time"
 
 	"github.com/weirhq/weir/service/config"
+	"github.com/weirhq/weir/service/server"
 )
 
-// ask sends a request through a fault to a server that always answers 200.
+// ask sends a request through a fault to a server with a model.
 func ask(h http.Handler, method, path string) int {
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest(method, path, strings.NewReader("{}")))
+	h.ServeHTTP(w, httptest.NewRequest(method, path, strings.NewReader(`{"x":[5.1,3.5,1.4,0.2]}`)))
 	return w.Code
 }
 
 func faulty(t *testing.T, args ...string) (*fault, http.Handler) {
 	t.Helper()
 	f := &fault{log: slog.New(slog.DiscardHandler)}
-	args = append([]string{"--model-version=v1"}, args...)
+	args = append([]string{
+		"--model-version=v1", "--model-path=../testdata/iris-v1.0.0.pkl", "--listen-addr=127.0.0.1:0",
+	}, args...)
 	none := func(string) string { return "" }
-	if _, err := config.Parse("faulty", args, none, io.Discard, f.settings()...); err != nil {
+	cfg, err := config.Parse("faulty", args, none, io.Discard, f.settings()...)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return f, f.wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
+	s, err := server.New(t.Context(), server.Options{Config: cfg, Wrap: f.wrap, Computing: f.computing})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	if err := s.Load(); err != nil {
+		t.Fatal(err)
+	}
+	return f, s.Handler()
 }
 
 func TestFaultsShowAfterSomePredictions(t *testing.T) {
@@ -51,9 +63,12 @@ func TestFaultsShowAfterSomePredictions(t *testing.T) {
 				}
 			}
 			start := time.Now()
-			for path, want := range map[string]int{"/health": tt.health, "/predict": tt.predict, "/metrics": tt.metrics} {
-				if code := ask(h, "GET", path); code != want {
-					t.Errorf("%s: %d, want %d", path, code, want)
+			for _, want := range []struct {
+				method, path string
+				code         int
+			}{{"GET", "/health", tt.health}, {"POST", "/predict", tt.predict}, {"GET", "/metrics", tt.metrics}} {
+				if code := ask(h, want.method, want.path); code != want.code {
+					t.Errorf("%s: %d, want %d", want.path, code, want.code)
 				}
 			}
 			if took := time.Since(start); tt.kind == "slow" && took < f.delay {

@@ -42,7 +42,7 @@ func run(ctx context.Context, args []string) int {
 	}
 	f.log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	f.log.Warn("this is the faulty test server", "kind", f.kind, "after", f.after)
-	s, err := server.New(ctx, server.Options{Config: cfg, Logger: f.log, Wrap: f.wrap})
+	s, err := server.New(ctx, server.Options{Config: cfg, Logger: f.log, Wrap: f.wrap, Computing: f.computing})
 	if err != nil {
 		return fail(err, 1)
 	}

@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 from sklearn import compose as co, impute as im, preprocessing as pp
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier, VotingClassifier
+from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier, StackingClassifier, VotingClassifier
 from sklearn.feature_extraction import text as tx
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import FeatureUnion, make_pipeline
 
+from ._dumps import dumped
 from .data import HOLES, N, NAMES, RNG, SCORE, THREE, X
 
 NAN = np.nan
@@ -202,6 +203,8 @@ def tables():
                                HOLED, NAMES, rows),
         "table-voting": lambda: (VotingClassifier([("a", make_pipeline(both(), LogisticRegression())), (
             "b", make_pipeline(both(), RandomForestClassifier(3, random_state=0)))], voting="soft"), HOLED, NAMES, rows),
+        "table-stacking": lambda: (StackingClassifier([("a", make_pipeline(both(), LogisticRegression())), (
+            "b", make_pipeline(both(), RandomForestClassifier(3, random_state=0)))], LogisticRegression(), cv=3), HOLED, NAMES, rows),
         "table-calibrated": lambda: (CalibratedClassifierCV(make_pipeline(both(), LogisticRegression()), cv=2), HOLED, THREE, rows),
         "table-ordinal-forest": lambda: (make_pipeline(make(
             (pp.OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1), ["color", "size"]), remainder="passthrough"),
@@ -213,3 +216,10 @@ def tables():
 
 def models():
     return {**encoders(), **imputers(), **transformers(), **tables()}
+
+
+def extra(save):
+    """Formats that hold other forms of names and categories."""
+    for name in ("names-index", "table-logistic"):
+        estimator, x, y, rows = models()[name]()
+        dumped(save, f"format-{name}", estimator.fit(x) if y is None else estimator.fit(x, y), rows)

@@ -9,11 +9,13 @@ from sklearn.feature_selection import SelectKBest, chi2
 from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier, SGDClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multioutput import MultiOutputClassifier
 from sklearn.naive_bayes import BernoulliNB, ComplementNB, MultinomialNB
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 from sklearn.svm import LinearSVC
 
+from ._dumps import dumped
 from .data import RNG, THREE
 
 WORDS = """the a of and to in is it cat dog house garden tree flower rose tulip red green blue small large quick slow runs
@@ -85,6 +87,10 @@ def models():
         "bernoulli": fitted(make_pipeline(count(), BernoulliNB())),
         "bernoulli-threshold": fitted(make_pipeline(count(), BernoulliNB(binarize=1.0))),
         "calibrated": fitted(make_pipeline(tfidf(), CalibratedClassifierCV(LinearSVC(random_state=0), cv=2))),
+        "rest-pipelines": fitted(OneVsRestClassifier(make_pipeline(tfidf(), LogisticRegression()))),
+        "outputs-pipelines": fitted(MultiOutputClassifier(make_pipeline(tfidf(), LogisticRegression())),
+                                    np.column_stack([THREE, THREE > 0])),
+        "outputs": fitted(make_pipeline(tfidf(), MultiOutputClassifier(LogisticRegression())), np.column_stack([THREE, THREE > 0])),
         "rest": fitted(make_pipeline(tfidf(), OneVsRestClassifier(LogisticRegression()))),
         "voting": fitted(make_pipeline(tfidf(), VotingClassifier([("a", LogisticRegression()), ("b", MultinomialNB())],
                                                                   voting="soft"))),
@@ -113,3 +119,10 @@ def models():
 
 
 FLOAT32 = {"tfidf-float32"}
+
+
+def extra(save):
+    """Formats that hold other forms of what text models consist of."""
+    for name, build in {"tfidf": models()["logistic"], "hashing": models()["logistic-hashing"]}.items():
+        estimator, x, y, rows = build()
+        dumped(save, f"format-{name}", estimator.fit(x, y), rows)

@@ -23,6 +23,13 @@ def stopped(model, x, y):
     return fitted(model, x[:60], y[:60], eval_set=[(x[60:], y[60:])], **now)
 
 
+def called_back():
+    """A model that keeps a callback which stopped it."""
+    callbacks = [xgb.callback.EarlyStopping(rounds=3), xgb.callback.EvaluationMonitor(period=99)]
+    model = xgb.XGBRegressor(n_estimators=60, learning_rate=1, n_jobs=1, callbacks=callbacks)
+    return fitted(model, HOLES[:60], SCORE[:60], eval_set=[(HOLES[60:], SCORE[60:])], verbose=False)
+
+
 def framed(model, y):
     """A model of a table with categories, which XGBoost keeps since 3.1."""
     if xgb.__version__ < "3.1":
@@ -65,6 +72,7 @@ def models():
         "stopped-three": lambda: stopped(three(n_estimators=60, learning_rate=1, n_jobs=1, num_parallel_tree=2), HOLES, THREE),
         "stopped-dart": lambda: stopped(
             reg(n_estimators=40, learning_rate=1, n_jobs=1, booster="dart", rate_drop=0.3), HOLES, SCORE),
+        "stopped-callback": called_back,
         "categories-one-hot": lambda: (
             reg(tree_method="hist", enable_categorical=True, feature_types=TYPES, max_cat_to_onehot=50, **SMALL), CATEGORIES,
             SCORE, ASKED_CATEGORIES),
