@@ -11,7 +11,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/weir
 PKG       := github.com/weirhq/weir
 ALL        = $(shell go list ./...)
 LIVE       = $(filter $(addprefix $(PKG)/,internal/applier% internal/devnomad% internal/parts% deployer/dev%),$(ALL))
-UNIT       = $(filter-out $(LIVE) $(addprefix $(PKG)/,test/contract% test/e2e% test/multihost%),$(ALL))
+UNIT       = $(filter-out $(LIVE) $(addprefix $(PKG)/,test/contract% test/e2e% test/multihost% test/chaos%),$(ALL))
 # The hosts of test/multihost are network namespaces, which take root.
 MULTIHOST  = $(if $(filter 0,$(shell id -u)),multihost,multihost-not-run)
 # The race detector needs a C compiler.
@@ -79,6 +79,12 @@ e2e: parts ## Run rollouts under load through real nginx, Consul and consul-temp
 .PHONY: multihost
 multihost: parts ## Run rollouts over several hosts in network namespaces, and cut hosts off; takes root and iproute2
 	go test -count 1 -timeout 10m ./test/multihost
+
+CHAOS_FOR ?= 2m
+
+.PHONY: chaos
+chaos: parts ## Break one part after the other in rollouts under load, for CHAOS_FOR (2m); see docs/reliability.md
+	CHAOS_FOR=$(CHAOS_FOR) go test -count 1 -v -timeout 0 ./test/chaos
 
 .PHONY: multihost-not-run
 multihost-not-run:

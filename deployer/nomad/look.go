@@ -22,6 +22,7 @@ type View struct {
 // Allocs counts the allocations of one side.
 type Allocs struct {
 	Running, Dead int
+	Stuck         int      // dead, wanted, and not replaced
 	Open          int      // running for a moment, and Nomad has not decided on their health
 	IDs           []string // of all of them, whatever their state
 	Trouble       string   // of the first dead one, in words
@@ -158,6 +159,9 @@ func (s *Allocs) add(a *api.AllocationListStub) {
 		}
 	}
 	ended := a.ClientStatus == api.AllocClientStatusFailed || a.ClientStatus == api.AllocClientStatusLost
+	if ended && a.DesiredStatus == api.AllocDesiredStatusRun && a.NextAllocation == "" {
+		s.Stuck++
+	}
 	if s.Trouble == "" && (ended || a.DesiredStatus == api.AllocDesiredStatusRun) {
 		s.Trouble = Trouble(a.ID, a.ClientStatus, a.TaskStates)
 	}

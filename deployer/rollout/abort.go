@@ -92,7 +92,7 @@ func (r *Record) needHuman(obs Observation, now time.Time) []Action {
 func (r *Record) jobBack(obs Observation, now time.Time) []Action {
 	n := obs.Nomad
 	switch {
-	case n.Trial.Active() && obs.Stable.Open > 0 && r.waitsForHealth(now):
+	case n.Trial.Active() && obs.Stable.Open+obs.Stable.Stuck > 0 && r.waitsForHealth(now):
 		return nil
 	case n.Trial.Active():
 		return []Action{FailDeployment{Deployment: n.Trial.ID}}
@@ -104,8 +104,8 @@ func (r *Record) jobBack(obs Observation, now time.Time) []Action {
 	return r.seeThrough(obs, now)
 }
 
-// healthIn is how long the second half of going back waits for Nomad's word on an instance of stable that was just
-// replaced. A rollback deployment that takes over such an instance loses sight of its health, and fails at its deadline.
+// healthIn is how long the second half of going back waits for Nomad to replace an instance of stable that died, and for
+// its word on one that was just replaced. A rollback deployment that takes over such an instance loses sight of it.
 const healthIn = 10 * time.Second
 
 func (r *Record) waitsForHealth(now time.Time) bool {
@@ -146,6 +146,9 @@ func (r *Record) seeThrough(obs Observation, now time.Time) []Action {
 			remark = "Nomad's rollback deployment failed too: " + d.Reason
 		}
 		return r.finishBack(now, remark)
+	case obs.Stable.Stuck > 0:
+		// Nomad replaces what died only when no deployment is under way, and this one waits for all its instances.
+		return []Action{FailDeployment{Deployment: d.ID}}
 	case d.WaitsForPromotion() && d.Healthy >= d.Canaries && obs.Stable.Passing >= d.Canaries:
 		return []Action{Promote{Deployment: d.ID}}
 	}

@@ -67,6 +67,7 @@ type Side struct {
 	Critical int    // in Consul
 	Running  int    // allocations that Nomad runs
 	Dead     int    // allocations that failed, were lost, or ended though they should run
+	Stuck    int    // dead allocations that Nomad should run and has not replaced
 	Open     int    // allocations that were just placed, whose health Nomad has not decided yet
 	Trouble  string // the first thing that is wrong, in words
 }

@@ -421,3 +421,21 @@ func TestGoingBackWaitsForTheHealthOfAReplacedInstance(t *testing.T) {
 		}
 	}
 }
+
+// An instance of stable that died before the rollback deployment took it over is never replaced by it: the deployment is
+// ended, after which Nomad replaces the instance.
+func TestARollbackThatWaitsForADeadInstanceIsEnded(t *testing.T) {
+	w := at(t, Baking)
+	w.ask(VerbRevert, 0)
+	for w.find("d1").Active() {
+		w.turn(0)
+		w.pass(500 * time.Millisecond)
+	}
+	obs := w.look()
+	obs.Nomad.Current.Status, obs.Stable.Stuck = "running", 1
+	want := FailDeployment{Deployment: obs.Nomad.Current.ID}
+	if _, acts := Next(w.rec, obs, w.now); len(acts) != 1 || acts[0] != want || want.Deployment == "d1" {
+		t.Errorf("acts %#v, want %#v", acts, want)
+	}
+	w.run(time.Minute, RolledBack)
+}

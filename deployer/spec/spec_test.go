@@ -187,3 +187,18 @@ func TestErrorsNameThePlace(t *testing.T) {
 		}
 	}
 }
+
+// The page that describes the file shows one that is right.
+func TestTheDocumentedFile(t *testing.T) {
+	page, err := os.ReadFile("../../docs/rollout.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "```hcl\n")
+	src, _, _ := strings.Cut(rest, "```")
+	src = strings.Replace(src, `"golden.json"`, `"golden.jsonl"`, 1)
+	s, err := Parse(filepath.Join(folder(t), "rollout.hcl"), []byte(src))
+	if err != nil || len(s.Steps) != 3 || len(s.Hooks) != 2 || s.Analysis == nil {
+		t.Errorf("spec %+v, %v", s, err)
+	}
+}

@@ -133,7 +133,8 @@ func (w *World) lookAtNomad(ctx context.Context, rec rollout.Record, obs *rollou
 	obs.Nomad = view.State
 	obs.Canary = rollout.Side{Running: view.Canary.Running, Dead: view.Canary.Dead, Trouble: view.Canary.Trouble}
 	obs.Stable = rollout.Side{
-		Running: view.Stable.Running, Dead: view.Stable.Dead, Open: view.Stable.Open, Trouble: view.Stable.Trouble,
+		Running: view.Stable.Running, Dead: view.Stable.Dead, Stuck: view.Stable.Stuck, Open: view.Stable.Open,
+		Trouble: view.Stable.Trouble,
 	}
 	return view
 }
