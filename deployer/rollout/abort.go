@@ -92,7 +92,7 @@ func (r *Record) needHuman(obs Observation, now time.Time) []Action {
 func (r *Record) jobBack(obs Observation, now time.Time) []Action {
 	n := obs.Nomad
 	switch {
-	case n.Trial.Active() && obs.Stable.Open+obs.Stable.Stuck > 0 && r.waitsForHealth(now):
+	case n.Trial.Active() && r.waitsFor(obs.Stable, now):
 		return nil
 	case n.Trial.Active():
 		return []Action{FailDeployment{Deployment: n.Trial.ID}}
@@ -104,15 +104,29 @@ func (r *Record) jobBack(obs Observation, now time.Time) []Action {
 	return r.seeThrough(obs, now)
 }
 
-// healthIn is how long the second half of going back waits for Nomad to replace an instance of stable that died, and for
-// its word on one that was just replaced. A rollback deployment that takes over such an instance loses sight of it.
-const healthIn = 10 * time.Second
+// The second half of going back, in which no request depends on it, waits for Nomad to replace an instance of stable that
+// died, and for its word on one that was just replaced: a rollback deployment takes over such an instance, never replaces
+// it, and loses sight of its health. How long Nomad takes to replace grows with each time, up to a minute.
+const (
+	replacedIn = 75 * time.Second
+	healthIn   = 10 * time.Second
+)
 
-func (r *Record) waitsForHealth(now time.Time) bool {
+func (r *Record) waitsFor(stable Side, now time.Time) bool {
+	limit := time.Duration(0)
+	if stable.Open > 0 {
+		limit = healthIn
+	}
+	if stable.Stuck > 0 {
+		limit = replacedIn
+	}
+	if limit == 0 {
+		return false
+	}
 	if r.Opened.IsZero() {
 		r.Opened = now
 	}
-	return now.Sub(r.Opened) < healthIn
+	return now.Sub(r.Opened) < limit
 }
 
 // orphaned remarks that nobody serves any more: somebody else has taken the job away.
@@ -147,7 +161,7 @@ func (r *Record) seeThrough(obs Observation, now time.Time) []Action {
 		}
 		return r.finishBack(now, remark)
 	case obs.Stable.Stuck > 0:
-		// Nomad replaces what died only when no deployment is under way, and this one waits for all its instances.
+		// It waits for an instance that it never replaces: better one instance less than no end.
 		return []Action{FailDeployment{Deployment: d.ID}}
 	case d.WaitsForPromotion() && d.Healthy >= d.Canaries && obs.Stable.Passing >= d.Canaries:
 		return []Action{Promote{Deployment: d.ID}}

@@ -422,8 +422,8 @@ func TestGoingBackWaitsForTheHealthOfAReplacedInstance(t *testing.T) {
 	}
 }
 
-// An instance of stable that died before the rollback deployment took it over is never replaced by it: the deployment is
-// ended, after which Nomad replaces the instance.
+// An instance of stable that died before the rollback deployment took it over is never replaced by it: that deployment is
+// ended, so that the rollout ends.
 func TestARollbackThatWaitsForADeadInstanceIsEnded(t *testing.T) {
 	w := at(t, Baking)
 	w.ask(VerbRevert, 0)
