@@ -160,7 +160,7 @@ func (r *Record) seeThrough(obs Observation, now time.Time) []Action {
 			remark = "Nomad's rollback deployment failed too: " + d.Reason
 		}
 		return r.finishBack(now, remark)
-	case obs.Stable.Stuck > 0:
+	case obs.Stable.Stuck > 0 && !r.patient(now):
 		// It waits for an instance that it never replaces: better one instance less than no end.
 		return []Action{FailDeployment{Deployment: d.ID}}
 	case d.WaitsForPromotion() && d.Healthy >= d.Canaries && obs.Stable.Passing >= d.Canaries:

@@ -434,7 +434,12 @@ func TestARollbackThatWaitsForADeadInstanceIsEnded(t *testing.T) {
 	obs := w.look()
 	obs.Nomad.Current.Status, obs.Stable.Stuck = "running", 1
 	want := FailDeployment{Deployment: obs.Nomad.Current.ID}
-	if _, acts := Next(w.rec, obs, w.now); len(acts) != 1 || acts[0] != want || want.Deployment == "d1" {
+	rec, acts := Next(w.rec, obs, w.now)
+	if len(acts) > 0 {
+		t.Errorf("acts %#v at once, want it given time", acts)
+	}
+	later := w.now.Add(time.Duration(w.rec.Spec.Settle))
+	if _, acts := Next(rec, obs, later); len(acts) != 1 || acts[0] != want || want.Deployment == "d1" {
 		t.Errorf("acts %#v, want %#v", acts, want)
 	}
 	w.run(time.Minute, RolledBack)

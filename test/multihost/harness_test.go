@@ -298,6 +298,7 @@ func (l *lab) ship(version string, more ...string) []string {
 		"deploy", model, file, "--version", version, "--count", fmt.Sprint(count),
 		"--var", "command=" + l.net.bin("inference"),
 		"--var", "health_timeout=5s", // on a busy machine too
+		"--judge", "health", // some rollouts here get no requests
 	}
 	return append(args, more...)
 }
