@@ -113,7 +113,7 @@ func Default() Spec {
 	return Spec{
 		DryRun: []string{MetricScores},
 		Alpha:  0.05, MinRequests: 50, MaxMissing: 0.2,
-		Extend: rollout.Duration(5 * time.Minute), SourceDown: rollout.Duration(time.Minute),
+		Extend: rollout.DefaultExtend, SourceDown: rollout.DefaultSources,
 		Errors:     &Rate{Ratio: 1.1, Margin: 0.001},
 		Rejections: &Rate{Ratio: 1.1, Margin: 0.005},
 		Latency:    &Latency{Ratio: 1.5, Slack: rollout.Duration(time.Millisecond), Margin: 0.01},

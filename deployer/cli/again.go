@@ -115,15 +115,20 @@ func jobOf(ctx context.Context, n *nomad.Client, c *consul.Client, model, releas
 	}
 	for _, r := range records {
 		if r.Release == release && len(r.Job) > 0 {
-			job = new(api.Job)
-			if err := json.Unmarshal(r.Job, job); err != nil {
-				return nil, fmt.Errorf("read the job of rollout %s: %w", r.ID, err)
-			}
-			return job, nil
+			return jobIn(r.Record)
 		}
 	}
 	return nil, fmt.Errorf("revert %s: neither Nomad nor the history knows release %s; `deployer history %s` lists those "+
 		"that are known", model, release, model)
+}
+
+// jobIn is the job that a rollout registered.
+func jobIn(r rollout.Record) (*api.Job, error) {
+	var job api.Job
+	if err := json.Unmarshal(r.Job, &job); err != nil {
+		return nil, fmt.Errorf("read the job of rollout %s: %w", r.ID, err)
+	}
+	return &job, nil
 }
 
 func (a *app) retry() *cobra.Command {
@@ -157,11 +162,11 @@ func (a *app) again(ctx context.Context, model string) error {
 		return fmt.Errorf("retry %s: its last rollout, of %s, is in phase %s: want one that was taken back", model,
 			last.Release, last.Phase)
 	}
-	var job api.Job
-	if err := json.Unmarshal(last.Job, &job); err != nil {
-		return fmt.Errorf("read the job of rollout %s: %w", last.ID, err)
+	job, err := jobIn(last.Record)
+	if err != nil {
+		return err
 	}
-	rec, err := deploy.Fill(deploy.Blank(model, whoami()), &job, last.Spec)
+	rec, err := deploy.Fill(deploy.Blank(model, whoami()), job, last.Spec)
 	if err != nil {
 		return err
 	}

@@ -22,22 +22,16 @@ import (
 
 // planned is what `deployer plan` shows.
 type planned struct {
-	Model   string        `json:"model"`
-	Stable  string        `json:"stable"`
-	Release string        `json:"release"`
-	Same    bool          `json:"same"` // the release is stable already
-	Busy    string        `json:"busy"` // the rollout that is under way
-	Spec    rollout.Spec  `json:"spec"`
-	Least   string        `json:"least"` // how long it takes at least, without placing and settling
-	RPS     float64       `json:"rps"`   // requests per second of the model now
-	Finds   [][]string    `json:"finds"` // by step: what it can find
-	Nomad   nomad.Plan    `json:"nomad"`
-	steps   []stepForesee // the same, for print
-}
-
-type stepForesee struct {
-	rollout.Step
-	finds []string
+	Model   string       `json:"model"`
+	Stable  string       `json:"stable"`
+	Release string       `json:"release"`
+	Same    bool         `json:"same"` // the release is stable already
+	Busy    string       `json:"busy"` // the rollout that is under way
+	Spec    rollout.Spec `json:"spec"`
+	Least   string       `json:"least"` // how long it takes at least, without placing and settling
+	RPS     float64      `json:"rps"`   // requests per second of the model now
+	Finds   [][]string   `json:"finds"` // by step: what it can find
+	Nomad   nomad.Plan   `json:"nomad"`
 }
 
 func (a *app) plan() *cobra.Command {
@@ -123,10 +117,9 @@ func (p *planned) fill(ctx context.Context, c *consul.Client, rec rollout.Record
 		var finds []string
 		if judged && rec.Spec.Analysis.Steps && !s.Shadow && p.RPS > 0 {
 			t := analysis.Traffic{RPS: p.RPS, Share: float64(s.Weight) / 100}
-			finds = cfg.Spec.Foresee(t, len(rec.Spec.Steps)+1, time.Duration(s.Bake))
+			finds = cfg.Spec.Foresee(t, judge.Steps(rec.Spec), time.Duration(s.Bake))
 		}
 		p.Finds = append(p.Finds, finds)
-		p.steps = append(p.steps, stepForesee{s, finds})
 	}
 	return nil
 }
@@ -169,7 +162,7 @@ func (p planned) print(out io.Writer) {
 	fmt.Fprintf(out, "  %d new instances beside the old ones; at least %s, without placing and settling\n", p.Spec.Count, p.Least)
 	fmt.Fprintf(out, "  traffic now: %.3g requests/s\n", p.RPS)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	for i, s := range p.steps {
+	for i, s := range p.Spec.Steps {
 		share := fmt.Sprintf("%d %%", s.Weight)
 		if s.Shadow {
 			share = "copies"
@@ -179,7 +172,7 @@ func (p planned) print(out io.Writer) {
 			gate = "then a gate"
 		}
 		fmt.Fprintf(w, "  step %d\t%s\tbakes %s\t%s\n", i+1, share, time.Duration(s.Bake), gate)
-		for _, f := range s.finds {
+		for _, f := range p.Finds[i] {
 			fmt.Fprintf(w, "  \t  finds %s\t\t\n", f)
 		}
 	}

@@ -18,13 +18,15 @@ type notifier struct {
 	phase rollout.Phase
 	queue chan rollout.Record
 	done  sync.WaitGroup
+	stop  context.CancelFunc
 }
 
 // notifyTimeout is how long one notification may take; at the end of a rollout the last ones have as long together.
 const notifyTimeout = 5 * time.Second
 
 func newNotifier(ctx context.Context, rec rollout.Record, log *slog.Logger) *notifier {
-	n := &notifier{urls: rec.Spec.Notify, log: log, phase: rec.Phase, queue: make(chan rollout.Record, 32)}
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx)) // what is left is told also when the guardian must stop
+	n := &notifier{urls: rec.Spec.Notify, log: log, phase: rec.Phase, queue: make(chan rollout.Record, 32), stop: stop}
 	if len(n.urls) > 0 {
 		n.done.Go(func() { n.run(ctx) })
 	}
@@ -46,13 +48,14 @@ func (n *notifier) changed(rec rollout.Record) {
 
 // close waits for what is still to be told, for a moment.
 func (n *notifier) close() {
+	defer n.stop()
+	defer time.AfterFunc(notifyTimeout, n.stop).Stop()
 	close(n.queue)
 	n.done.Wait()
 }
 
-// run posts until the queue is closed; also what is left of it when the guardian was told to stop.
+// run posts until the queue is closed.
 func (n *notifier) run(ctx context.Context) {
-	ctx = context.WithoutCancel(ctx)
 	for rec := range n.queue {
 		for _, url := range n.urls {
 			ctx, cancel := context.WithTimeout(ctx, notifyTimeout)

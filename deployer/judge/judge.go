@@ -129,5 +129,5 @@ func reason(v analysis.Verdict) string {
 	return strings.Join(v.Reasons, "; ")
 }
 
-// steps is over how many steps the error budget is split: those that are compared, and the watch.
-func (j *Judge) steps() int { return len(j.rec.Spec.Steps) + 1 }
+// Steps is over how many steps a rollout's error budget is split: its own, and the watch.
+func Steps(s rollout.Spec) int { return len(s.Steps) + 1 }

@@ -62,7 +62,7 @@ func (j *Judge) step(ctx context.Context, s Subject) analysis.Verdict {
 		counts := ev.Stable.Counts
 		j.before = &counts
 	}
-	return analysis.Judge(spec, j.steps(), ev)
+	return analysis.Judge(spec, Steps(j.rec.Spec), ev)
 }
 
 // pair matches what both releases answered to the same requests.
@@ -120,7 +120,7 @@ func (j *Judge) golden(ctx context.Context, s Subject) analysis.Verdict {
 		Canary: analysis.Side{Release: j.rec.Release, Listed: 1, Answered: 1},
 		Stable: analysis.Side{Release: j.rec.Stable, Listed: 1, Answered: 1},
 	}
-	return analysis.Judge(analysis.Spec{Alpha: j.cfg.Spec.Alpha, Golden: j.cfg.Spec.Golden}, j.steps(), ev)
+	return analysis.Judge(analysis.Spec{Alpha: j.cfg.Spec.Alpha, Golden: j.cfg.Spec.Golden}, Steps(j.rec.Spec), ev)
 }
 
 // replayTimeout is how long one case may take, and atOnce how many are asked at the same time.

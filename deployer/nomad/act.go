@@ -10,18 +10,25 @@ import (
 
 // Register registers a job document if the job's modify index is still the one of the look (0: there is no job).
 func (c *Client) Register(ctx context.Context, document json.RawMessage, modifyIndex uint64) error {
-	var job api.Job
-	if err := json.Unmarshal(document, &job); err != nil {
-		return fmt.Errorf("read the record's job: %w", err)
-	}
-	_, _, err := c.api.Jobs().EnforceRegister(&job, modifyIndex, write(ctx))
+	job, err := decode(document)
 	if err != nil {
+		return err
+	}
+	if _, _, err := c.api.Jobs().EnforceRegister(job, modifyIndex, write(ctx)); err != nil {
 		if said, ok := Refused(err); ok {
 			return fmt.Errorf("register job %q: %s", *job.ID, said)
 		}
 		return fmt.Errorf("register job %q: %w", *job.ID, err)
 	}
 	return nil
+}
+
+func decode(document json.RawMessage) (*api.Job, error) {
+	var job api.Job
+	if err := json.Unmarshal(document, &job); err != nil {
+		return nil, fmt.Errorf("read the record's job: %w", err)
+	}
+	return &job, nil
 }
 
 // Promote promotes a deployment. Where Nomad says no, Refused knows what it said.

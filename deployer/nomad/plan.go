@@ -20,11 +20,11 @@ type Plan struct {
 
 // Plan asks Nomad what it would do with a job document.
 func (c *Client) Plan(ctx context.Context, document json.RawMessage) (Plan, error) {
-	var job api.Job
-	if err := json.Unmarshal(document, &job); err != nil {
-		return Plan{}, fmt.Errorf("read the record's job: %w", err)
+	job, err := decode(document)
+	if err != nil {
+		return Plan{}, err
 	}
-	res, _, err := c.api.Jobs().PlanOpts(&job, &api.PlanOptions{Diff: true}, write(ctx))
+	res, _, err := c.api.Jobs().PlanOpts(job, &api.PlanOptions{Diff: true}, write(ctx))
 	if err != nil {
 		if said, ok := Refused(err); ok {
 			return Plan{}, fmt.Errorf("plan job %q: %s", *job.ID, said)

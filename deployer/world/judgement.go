@@ -43,27 +43,32 @@ func (w *World) lookAtJudgement(rec rollout.Record, instances []consul.Instance,
 	if err != nil || j == nil {
 		return err
 	}
-	s := judge.Subject{Epoch: rec.Epoch, Step: rec.Step, Weight: rec.Weight, Since: rec.Since}
-	phase := rec.Phase
+	j.Follow(subject(rec, instances))
+	obs.Judged = j.Latest()
+	return nil
+}
+
+// subject is what a record in its phase wants judged; nothing in most.
+func subject(rec rollout.Record, instances []consul.Instance) judge.Subject {
+	phase, golden, wanted := rec.Phase, false, false
 	if phase == rollout.Held {
 		phase = rec.HeldFrom
 	}
 	switch phase {
 	case rollout.Verifying:
-		s.Golden = rec.Spec.Analysis.Golden
+		golden, wanted = true, rec.Spec.Analysis.Golden
 	case rollout.Baking, rollout.Judging, rollout.Watching:
+		wanted = rec.Spec.Analysis.Steps
 	default:
-		s.Epoch = 0 // nothing to judge
 	}
+	if !wanted {
+		return judge.Subject{}
+	}
+	s := judge.Subject{Epoch: rec.Epoch, Step: rec.Step, Weight: rec.Weight, Golden: golden, Since: rec.Since}
 	for _, in := range instances {
 		if in.Status == "passing" && slices.Contains([]string{rec.Release, rec.Stable}, in.Release) {
 			s.Targets = append(s.Targets, metrics.Target{Alloc: in.Alloc, Addr: in.Addr, Release: in.Release})
 		}
 	}
-	if rec.Phase == rollout.Verifying && !s.Golden {
-		s.Epoch = 0
-	}
-	j.Follow(s)
-	obs.Judged = j.Latest()
-	return nil
+	return s
 }
