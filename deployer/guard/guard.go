@@ -39,9 +39,9 @@ func Who() string {
 // ErrUnderWay says that the model has a rollout that is not over.
 var ErrUnderWay = errors.New("a rollout of the model is under way")
 
-// Begin takes the lease, stores a new record and drives it to its end.
+// Begin takes the lease, stores a new record and drives it to its end. ErrUnderWay where another rollout is not over.
 func (g *Guard) Begin(ctx context.Context, rec rollout.Record) (rollout.Record, error) {
-	lease, err := g.Consul.Acquire(ctx, rec.Model, Who())
+	lease, err := g.acquire(ctx, rec.Model)
 	if err != nil {
 		return rec, err
 	}
@@ -56,6 +56,45 @@ func (g *Guard) Begin(ctx context.Context, rec rollout.Record) (rollout.Record, 
 	}
 	return end, err
 }
+
+// leaving is the longest that the guardian of an ended rollout keeps its lease: it tidies up, or died doing so.
+const leaving = 2*consul.TTL + consul.LockDelay
+
+// acquire takes the lease for a new rollout. Where a guardian still holds it, its rollout decides: one under way keeps
+// it, from an ended one it is awaited.
+func (g *Guard) acquire(ctx context.Context, model string) (*consul.Lease, error) {
+	ctx, cancel := context.WithTimeout(ctx, leaving)
+	defer cancel()
+	for {
+		lease, held := g.Consul.Acquire(ctx, model, Who())
+		if !errors.Is(held, consul.ErrHeld) {
+			return lease, held
+		}
+		old, active, err := g.Consul.Active(ctx, model)
+		switch {
+		case active:
+			return nil, fmt.Errorf("%w: %s, phase %s; %w", ErrUnderWay, old.Release, old.Phase, held)
+		case err != nil:
+			return nil, errors.Join(held, err)
+		}
+		g.awaitFree(ctx, model)
+		if ctx.Err() != nil {
+			return nil, held
+		}
+	}
+}
+
+// awaitFree waits a while for the lease of a model.
+func (g *Guard) awaitFree(ctx context.Context, model string) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if err := g.Consul.AwaitFree(ctx, model); err == nil {
+		pause(ctx, lockDelayPause)
+	}
+}
+
+// lockDelayPause is the pause between two tries to take a lease that nobody holds: Consul tells no end of a lock-delay.
+const lockDelayPause = 250 * time.Millisecond
 
 // create stores a new record, if no rollout of the model is under way. The lease makes the two steps one.
 func (g *Guard) create(ctx context.Context, rec rollout.Record) (consul.Stored, error) {
@@ -155,7 +194,7 @@ func (g *Guard) follow(ctx context.Context, s consul.Stored) (rollout.Record, er
 		case <-ctx.Done():
 			return s.Record, context.Cause(ctx)
 		case err := <-free:
-			pause(ctx, 250*time.Millisecond) // the lock-delay has no event to wait for
+			pause(ctx, lockDelayPause)
 			return s.Record, err
 		case s = <-changes:
 			g.tell(s.Record, false)

@@ -115,7 +115,7 @@ func (r *rig) on(t *testing.T) *rig { return &rig{Guard: r.Guard, t: t, raw: r.r
 func TestGuard(t *testing.T) {
 	r := newRig(t)
 	for name, test := range map[string]func(*rig, context.Context){
-		"begin": (*rig).begin, "busy": (*rig).busy, "takeover": (*rig).takeover, "follow": (*rig).followOther,
+		"begin": (*rig).begin, "busy": (*rig).busy, "leaving": (*rig).leaving, "takeover": (*rig).takeover, "follow": (*rig).followOther,
 		"killed": (*rig).killed, "leave": (*rig).leave, "ask": (*rig).ask,
 	} {
 		t.Run(name, func(t *testing.T) { test(r.on(t), t.Context()) })
@@ -131,6 +131,23 @@ func (r *rig) begin(ctx context.Context) {
 	if s, active, err := r.Consul.Active(ctx, "begin"); err != nil || active || s.Phase != rollout.Done {
 		r.t.Errorf("stored %s, %v", s.Phase, err)
 	}
+}
+
+// leaving: the guardian of an ended rollout still tidies up when the next one begins.
+func (r *rig) leaving(ctx context.Context) {
+	rec := r.record("leaving", "r2")
+	ended := r.record("leaving", "r1")
+	ended.Phase = rollout.RolledBack
+	r.store(ended)
+	held := r.lease("leaving")
+	next := aside(func() (rollout.Record, error) { return r.Begin(ctx, rec) })
+	select {
+	case e := <-next:
+		r.t.Fatalf("did not wait for the lease: %s, %v", e.rec.Phase, e.err)
+	case <-time.After(100 * time.Millisecond):
+	}
+	held.Release(ctx)
+	r.wantDone(next)
 }
 
 func (r *rig) busy(ctx context.Context) {
