@@ -19,7 +19,7 @@ type hidden struct {
 	last    map[string]time.Time
 }
 
-func (l *lab) accessLog(h host) string { return l.net.data(h, "ingress") + "/nginx/logs/access.log" }
+func (l *lab) accessLog(h host) string { return l.net.Data(h, "ingress") + "/nginx/logs/access.log" }
 
 // attempts reads what the access log of an ingress says since the load began. last has the end of the last request for
 // which an instance on a node was tried, by the node's address, to the second.
@@ -30,7 +30,7 @@ func (l *lab) attempts(h host) hidden {
 		l.t.Fatal(err)
 	}
 	defer file.Close()
-	if _, err := file.Seek(l.seen[h.name], io.SeekStart); err != nil {
+	if _, err := file.Seek(l.seen[h.Name], io.SeekStart); err != nil {
 		l.t.Fatal(err)
 	}
 	out := hidden{last: map[string]time.Time{}}

@@ -17,10 +17,9 @@ import (
 	"testing"
 	"time"
 
-	capi "github.com/hashicorp/consul/api"
-
 	"github.com/weirhq/weir/deployer/rollout"
 	"github.com/weirhq/weir/internal/traffic"
+	"github.com/weirhq/weir/test/hosts"
 	"github.com/weirhq/weir/test/load"
 )
 
@@ -67,16 +66,16 @@ func begin(t *testing.T) *lab {
 func (l *lab) loadOn(h host) {
 	l.t.Helper()
 	if info, err := os.Stat(l.accessLog(h)); err == nil {
-		l.seen[h.name] = info.Size()
+		l.seen[h.Name] = info.Size()
 	}
 	running, err := load.Start(l.t.Context(), load.Config{
-		URL: "http://" + h.addr + ":" + port + "/predict", Body: row, Clients: 4, Pause: 10 * time.Millisecond,
+		URL: "http://" + h.Addr + ":" + port + "/predict", Body: row, Clients: 4, Pause: 10 * time.Millisecond,
 		Timeout: 40 * time.Second, Network: netip.MustParsePrefix("10.77.0.0/24"),
 	})
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	l.loads[h.name] = running
+	l.loads[h.Name] = running
 	l.t.Cleanup(func() { running.Stop() })
 }
 
@@ -85,25 +84,15 @@ func (l *lab) reset() {
 	l.t.Helper()
 	began := time.Now()
 	for _, h := range allHosts() {
-		if err := l.net.heal(h); err != nil {
+		if err := l.net.Heal(h); err != nil {
 			l.t.Fatal(err)
 		}
 	}
-	for _, h := range consulHosts {
-		select {
-		case <-l.servers[h.name].Done():
-			if err := l.startServer(h); err != nil {
-				l.t.Fatal(err)
-			}
-		default:
-		}
+	if err := l.consulSite.Repair(); err != nil {
+		l.t.Fatal(err)
 	}
-	for _, h := range members() {
-		// A host that was away for long is asked back at once: by itself serf tries every 30 s.
-		_ = l.consulAPI.Agent().Join(h.addr, false)
-	}
-	l.wait(time.Minute, "Consul to be whole", l.consulWhole)
-	l.wait(time.Minute, "Nomad to be whole", l.nomadWhole)
+	l.wait(time.Minute, "Consul to be whole", l.consulSite.Whole)
+	l.wait(time.Minute, "Nomad to be whole", l.nomadSite.Whole)
 	l.wait(time.Minute, "the ingresses to be whole", l.ingressesWhole)
 	if rec, active, err := l.consul.Active(l.t.Context(), model); err != nil {
 		l.t.Fatal(err)
@@ -163,11 +152,11 @@ func (l *lab) serves(release string, on ...host) {
 	l.t.Helper()
 	time.Sleep(settled) // the time itself is meant
 	for _, h := range on {
-		running := l.loads[h.name]
+		running := l.loads[h.Name]
 		before := running.Counts()
-		l.until(20*time.Second, "200 answers of "+h.name, func() bool { return running.Counts().Sub(before).Answered() >= 200 })
+		l.until(20*time.Second, "200 answers of "+h.Name, func() bool { return running.Counts().Sub(before).Answered() >= 200 })
 		if c := running.Counts().Sub(before); c.Share(release) != 1 {
-			l.t.Errorf("%s answers %v, want all from %s", h.name, c.ByRelease, release)
+			l.t.Errorf("%s answers %v, want all from %s", h.Name, c.ByRelease, release)
 		}
 	}
 }
@@ -176,39 +165,39 @@ func (l *lab) serves(release string, on ...host) {
 func (l *lab) splits(release string, on ...host) {
 	l.t.Helper()
 	for _, h := range on {
-		running := l.loads[h.name]
+		running := l.loads[h.Name]
 		before := running.Counts()
-		l.until(20*time.Second, "200 answers of "+h.name, func() bool { return running.Counts().Sub(before).Answered() >= 200 })
+		l.until(20*time.Second, "200 answers of "+h.Name, func() bool { return running.Counts().Sub(before).Answered() >= 200 })
 		if s := running.Counts().Sub(before).Share(release); s < 0.3 || s > 0.7 {
-			l.t.Errorf("%s: %s answers %.0f %%, want about 50 %%", h.name, release, 100*s)
+			l.t.Errorf("%s: %s answers %.0f %%, want about 50 %%", h.Name, release, 100*s)
 		}
 	}
 }
 
 // last is when a release last answered on an ingress.
-func (l *lab) last(h host, release string) time.Time { return l.loads[h.name].Last(release) }
+func (l *lab) last(h host, release string) time.Time { return l.loads[h.Name].Last(release) }
 
 // noLoss ends the load, checks that every request got its answer, and tells what the ingresses' retries hid.
 func (l *lab) noLoss() {
 	l.t.Helper()
 	for _, h := range ingresses {
-		c := l.loads[h.name].Stop()
+		c := l.loads[h.Name].Stop()
 		a := l.attempts(h)
 		l.t.Logf("%s: %d requests, %d lost; nginx tried %d of them more than once, the slowest took %s",
-			h.name, c.Sent, len(c.Lost), a.retried, a.slowest.Round(time.Millisecond))
+			h.Name, c.Sent, len(c.Lost), a.retried, a.slowest.Round(time.Millisecond))
 		if len(c.Lost) > 0 {
-			l.t.Errorf("%s: %d of %d requests lost, the first: %+v", h.name, len(c.Lost), c.Sent, c.Lost[0])
+			l.t.Errorf("%s: %d of %d requests lost, the first: %+v", h.Name, len(c.Lost), c.Sent, c.Lost[0])
 		}
 		if c.Answered() == 0 {
-			l.t.Errorf("%s answered no request: the load proves nothing", h.name)
+			l.t.Errorf("%s answered no request: the load proves nothing", h.Name)
 		}
 	}
 }
 
 // command returns the deployer as a user would call it on a host.
 func (l *lab) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(l.net.bin("deployer"), args...)
-	cmd.Env = append(os.Environ(), "NOMAD_ADDR="+nomadURL)
+	cmd := exec.Command(l.net.Bin("deployer"), args...)
+	cmd.Env = append(os.Environ(), "NOMAD_ADDR="+l.nomadSite.URL)
 	return cmd
 }
 
@@ -254,10 +243,10 @@ func (s *transcript) String() string {
 // background starts the deployer on a host, and kills it at the end of the test if it still runs.
 func (l *lab) background(h host, args ...string) *deployer {
 	l.t.Helper()
-	l.t.Logf("%s$ deployer %s", h.name, strings.Join(args, " "))
-	d := &deployer{cmd: l.command(args...), ended: make(chan struct{}), said: &transcript{t: l.t, name: h.name}}
+	l.t.Logf("%s$ deployer %s", h.Name, strings.Join(args, " "))
+	d := &deployer{cmd: l.command(args...), ended: make(chan struct{}), said: &transcript{t: l.t, name: h.Name}}
 	d.cmd.Stdout, d.cmd.Stderr = d.said, d.said
-	if err := l.net.launch(h, d.cmd); err != nil {
+	if err := l.net.Launch(h, d.cmd); err != nil {
 		l.t.Fatal(err)
 	}
 	go func() { defer close(d.ended); _ = d.cmd.Wait() }() // wait tells how it ended
@@ -296,7 +285,7 @@ func (l *lab) ship(version string, more ...string) []string {
 	}
 	args := []string{
 		"deploy", model, file, "--version", version, "--count", fmt.Sprint(count),
-		"--var", "command=" + l.net.bin("inference"),
+		"--var", "command=" + l.net.Bin("inference"),
 		"--var", "health_timeout=5s", // on a busy machine too
 		"--judge", "health", // some rollouts here get no requests
 	}
@@ -325,7 +314,7 @@ func (l *lab) wait(limit time.Duration, what string, ask func(context.Context) e
 	l.t.Helper()
 	ctx, cancel := context.WithTimeout(l.t.Context(), limit)
 	defer cancel()
-	if err := await(ctx, what, ask); err != nil {
+	if err := hosts.Await(ctx, what, ask); err != nil {
 		l.t.Fatal(err)
 	}
 }
@@ -341,18 +330,7 @@ func (l *lab) until(limit time.Duration, what string, ok func() bool) {
 }
 
 // leader is the host of the Consul leader.
-func (l *lab) leader() (host, error) {
-	addr, err := l.consulAPI.Status().LeaderWithQueryOptions((&capi.QueryOptions{}).WithContext(l.t.Context()))
-	if err != nil {
-		return host{}, err
-	}
-	for _, h := range consulHosts {
-		if strings.HasPrefix(addr, h.addr+":") {
-			return h, nil
-		}
-	}
-	return host{}, fmt.Errorf("no leader (%q)", addr)
-}
+func (l *lab) leader() (host, error) { return l.consulSite.Leader(l.t.Context()) }
 
 // live returns what the live ingresses serve of the model.
 func (l *lab) live() map[string]traffic.Ingress {
@@ -373,7 +351,7 @@ func kill(t *testing.T, pid int) {
 
 // dump shows the ends of all logs.
 func (c *cluster) dump(t *testing.T) {
-	files, _ := filepath.Glob(filepath.Join(c.net.logs(), "*.log"))
+	files, _ := filepath.Glob(filepath.Join(c.net.Logs(), "*.log"))
 	for _, path := range files {
 		if b, err := os.ReadFile(path); err == nil {
 			t.Logf("%s:\n%s", path, b[max(0, len(b)-3000):])

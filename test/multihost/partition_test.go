@@ -31,7 +31,7 @@ func TestNodeCutOff(t *testing.T) {
 	d := l.at50(deployers[0], "40s")
 	l.onNode(nodes[0])
 	cut := time.Now()
-	if err := l.net.cut(nodes[0]); err != nil {
+	if err := l.net.Cut(nodes[0]); err != nil {
 		t.Fatal(err)
 	}
 	l.exits(d, 90*time.Second, 3)
@@ -39,21 +39,21 @@ func TestNodeCutOff(t *testing.T) {
 	l.serves(l.first, ingresses...)
 	l.leftOut(nodes[0])
 	back := time.Now()
-	if err := l.net.heal(nodes[0]); err != nil {
+	if err := l.net.Heal(nodes[0]); err != nil {
 		t.Fatal(err)
 	}
 	l.wait(time.Minute, "Consul to be whole", func(ctx context.Context) error {
-		_ = l.consulAPI.Agent().Join(nodes[0].addr, false) // at once; by itself serf tries every 30 s
-		return l.consulWhole(ctx)
+		_ = l.consulAPI.Agent().Join(nodes[0].Addr, false) // at once; by itself serf tries every 30 s
+		return l.consulSite.Whole(ctx)
 	})
-	l.wait(time.Minute, "Nomad to be whole", l.nomadWhole)
+	l.wait(time.Minute, "Nomad to be whole", l.nomadSite.Whole)
 	l.ends(l.first)
 	l.serves(l.first, ingresses...)
 	for _, h := range ingresses {
 		if last := l.last(h, l.second); last.After(back) {
-			t.Errorf("%s sent a request to the canary %s after the node was back", h.name, last.Sub(back))
+			t.Errorf("%s sent a request to the canary %s after the node was back", h.Name, last.Sub(back))
 		}
-		t.Logf("%s: cut → last answer of the canary: %s", h.name, l.last(h, l.second).Sub(cut).Round(time.Millisecond))
+		t.Logf("%s: cut → last answer of the canary: %s", h.Name, l.last(h, l.second).Sub(cut).Round(time.Millisecond))
 	}
 	l.noLoss()
 }
@@ -67,12 +67,12 @@ func (l *lab) onNode(h host) {
 	}
 	on := map[string]bool{}
 	for _, in := range instances {
-		if strings.HasPrefix(in.Addr, h.addr+":") {
+		if strings.HasPrefix(in.Addr, h.Addr+":") {
 			on[in.Release] = true
 		}
 	}
 	if !on[l.first] || !on[l.second] {
-		l.t.Fatalf("on %s are %v, want instances of %s and %s", h.name, on, l.first, l.second)
+		l.t.Fatalf("on %s are %v, want instances of %s and %s", h.Name, on, l.first, l.second)
 	}
 }
 
@@ -82,9 +82,9 @@ func (l *lab) leftOut(h host) {
 	// A try that hangs is in the log when the ingress has given it up, after 10 s; the log's times are whole seconds.
 	const quiet = 12 * time.Second
 	for _, in := range ingresses {
-		if last := l.attempts(in).last[h.addr]; time.Since(last) < quiet {
-			l.wait(40*time.Second, in.name+" to leave out "+h.name, func(context.Context) error {
-				if last = l.attempts(in).last[h.addr]; time.Since(last) < quiet {
+		if last := l.attempts(in).last[h.Addr]; time.Since(last) < quiet {
+			l.wait(40*time.Second, in.Name+" to leave out "+h.Name, func(context.Context) error {
+				if last = l.attempts(in).last[h.Addr]; time.Since(last) < quiet {
 					return fmt.Errorf("tried at %s", last)
 				}
 				return nil
@@ -100,7 +100,7 @@ func TestIngressCutOffFromConsul(t *testing.T) {
 	d := l.at50(deployers[0], "4s")
 	lost, other := ingresses[0], ingresses[1]
 	cut := time.Now()
-	if err := l.net.forget(lost); err != nil {
+	if err := l.net.Forget(lost, consulHosts...); err != nil {
 		t.Fatal(err)
 	}
 	// The next step has a weight that the lost one can't know of.
@@ -109,7 +109,7 @@ func TestIngressCutOffFromConsul(t *testing.T) {
 	l.splitsOnlyOn(other, lost, cut)
 	r := l.record(time.Minute, "the next step to bake", in(rollout.Baking, 1, cut))
 	if r.Since.Before(gone.Add(-time.Second)) {
-		t.Errorf("100 %% baked from %s on, before %s was gone at %s", r.Since, lost.name, gone)
+		t.Errorf("100 %% baked from %s on, before %s was gone at %s", r.Since, lost.Name, gone)
 	}
 	l.serves(l.second, other)
 	l.serves(l.first, lost)
@@ -119,10 +119,10 @@ func TestIngressCutOffFromConsul(t *testing.T) {
 	l.serves(l.first, other)
 	l.keptUntil(gone.Add(rollout.LostFor - time.Second))
 	end := l.record(time.Minute, "the end", func(r rollout.Record) bool { return r.Phase.Terminal() })
-	t.Logf("%s was gone → the rollout was over: %s", lost.name, end.Since.Sub(gone).Round(100*time.Millisecond))
+	t.Logf("%s was gone → the rollout was over: %s", lost.Name, end.Since.Sub(gone).Round(100*time.Millisecond))
 	l.exits(reverted, 10*time.Second, 0)
 	l.exits(d, 10*time.Second, 3)
-	if err := l.net.heal(lost); err != nil {
+	if err := l.net.Heal(lost); err != nil {
 		t.Fatal(err)
 	}
 	l.wait(time.Minute, "the ingresses to be whole", l.ingressesWhole)
@@ -155,11 +155,11 @@ func (l *lab) keptUntil(end time.Time) {
 // goneBefore waits until an ingress's key is gone and checks that the rollout did not bake its next step before.
 func (l *lab) goneBefore(h host, settling rollout.Record) time.Time {
 	l.t.Helper()
-	l.until(30*time.Second, h.name+" to be gone", func() bool {
+	l.until(30*time.Second, h.Name+" to be gone", func() bool {
 		rec, _, err := l.consul.Active(l.t.Context(), model)
-		_, alive := l.live()[h.name]
+		_, alive := l.live()[h.Name]
 		if err == nil && alive && rec.Phase == rollout.Baking && rec.Step == settling.Step {
-			l.t.Fatalf("step %d bakes while %s still counts and serves %v", rec.Step+1, h.name, l.live()[h.name])
+			l.t.Fatalf("step %d bakes while %s still counts and serves %v", rec.Step+1, h.Name, l.live()[h.Name])
 		}
 		return !alive
 	})
@@ -169,16 +169,16 @@ func (l *lab) goneBefore(h host, settling rollout.Record) time.Time {
 // splitsOnlyOn checks that one ingress goes on with the canary and that the lost one has left it in time.
 func (l *lab) splitsOnlyOn(other, lost host, cut time.Time) {
 	l.t.Helper()
-	l.until(30*time.Second, lost.name+" to leave the canary", func() bool {
+	l.until(30*time.Second, lost.Name+" to leave the canary", func() bool {
 		return time.Since(l.last(lost, l.second)) > 2*time.Second
 	})
 	took := l.last(lost, l.second).Sub(cut)
-	l.t.Logf("cut → last answer of the canary on %s: %s", lost.name, took.Round(time.Millisecond))
+	l.t.Logf("cut → last answer of the canary on %s: %s", lost.Name, took.Round(time.Millisecond))
 	if took > traffic.StaleAfter+2*settled { // a second to render, another for the old workers
-		l.t.Errorf("%s sent requests to the canary for %s, want at most %s", lost.name, took, traffic.StaleAfter)
+		l.t.Errorf("%s sent requests to the canary for %s, want at most %s", lost.Name, took, traffic.StaleAfter)
 	}
 	if since := time.Since(l.last(other, l.second)); since > time.Second {
-		l.t.Errorf("%s has left the canary %s ago too", other.name, since)
+		l.t.Errorf("%s has left the canary %s ago too", other.Name, since)
 	}
 }
 
@@ -191,13 +191,13 @@ func TestConsulLeaderKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	killed := time.Now()
-	kill(t, l.servers[old.name].PID())
+	kill(t, l.consulSite.Server(old).PID())
 	var now host
 	l.until(30*time.Second, "a new leader", func() bool {
 		now, err = l.leader()
 		return err == nil && now != old
 	})
-	t.Logf("%s is the leader in place of %s after %s", now.name, old.name, time.Since(killed).Round(time.Millisecond))
+	t.Logf("%s is the leader in place of %s after %s", now.Name, old.Name, time.Since(killed).Round(time.Millisecond))
 	l.exits(d, 90*time.Second, 0)
 	l.serves(l.second, ingresses...)
 	l.ends(l.second)
@@ -210,16 +210,16 @@ func TestDeployerCutOffFromConsul(t *testing.T) {
 	l := begin(t)
 	first := l.at50(deployers[0], "6s")
 	cut := time.Now()
-	if err := l.net.forget(deployers[0]); err != nil {
+	if err := l.net.Forget(deployers[0], consulHosts...); err != nil {
 		t.Fatal(err)
 	}
 	since := l.awaitDeadMan(cut)
 	l.serves(l.first, ingresses...)
 	for _, h := range ingresses {
 		took := l.last(h, l.second).Sub(since)
-		t.Logf("%s: cut → last answer of the canary: %s", h.name, took.Round(time.Millisecond))
+		t.Logf("%s: cut → last answer of the canary: %s", h.Name, took.Round(time.Millisecond))
 		if took > 30*time.Second {
-			t.Errorf("%s: the canary answered for %s, want at most 30 s", h.name, took)
+			t.Errorf("%s: the canary answered for %s, want at most 30 s", h.Name, took)
 		}
 	}
 	second := l.background(deployers[1], l.ship("v1.1.0", "-v")...)
@@ -229,7 +229,7 @@ func TestDeployerCutOffFromConsul(t *testing.T) {
 	}
 	holder := l.consul.Holder(t.Context(), model)
 	said := len(first.said.String())
-	if err := l.net.heal(deployers[0]); err != nil {
+	if err := l.net.Heal(deployers[0]); err != nil {
 		t.Fatal(err)
 	}
 	for ended := false; !ended; {
@@ -264,7 +264,7 @@ func (l *lab) awaitDeadMan(cut time.Time) time.Time {
 			return false
 		}
 		if leads != now && leads != (host{}) {
-			l.t.Logf("Consul's leader has changed from %s to %s, %s after the cut", leads.name, now.name, time.Since(cut))
+			l.t.Logf("Consul's leader has changed from %s to %s, %s after the cut", leads.Name, now.Name, time.Since(cut))
 			since = time.Now()
 		}
 		leads = now

@@ -1,6 +1,6 @@
 //go:build linux
 
-package multihost
+package hosts
 
 import (
 	"errors"
@@ -14,24 +14,24 @@ import (
 	"time"
 )
 
-// prefix begins the names of all that these tests make: namespaces weir-mh-<pid>-<host> and the folder weir-mh-<pid>,
-// where pid is that of the process that makes and removes them.
+// prefix begins the names of all that is made here: namespaces weir-mh-<pid>-<host> and the folder weir-mh-<pid>, where
+// pid is that of the process that makes and removes them.
 const prefix = "weir-mh-"
 
 // switchboard is the namespace of the bridge. Nothing runs in it, and no rule of the machine's own firewall reaches it.
 const switchboard = "sw"
 
-// network names the namespaces of one run.
-type network struct{ pid int }
+// Network is the hosts of one run.
+type Network struct{ pid int }
 
-func (n network) namespace(host string) string { return prefix + strconv.Itoa(n.pid) + "-" + host }
+func (n Network) namespace(host string) string { return prefix + strconv.Itoa(n.pid) + "-" + host }
 
-// folder is where a run keeps its state and logs.
-func (n network) folder() string { return filepath.Join(os.TempDir(), prefix+strconv.Itoa(n.pid)) }
+// Folder is where a run keeps its state and logs.
+func (n Network) Folder() string { return filepath.Join(os.TempDir(), prefix+strconv.Itoa(n.pid)) }
 
 // ip runs iproute2 and returns what it prints.
 func ip(args ...string) (string, error) {
-	out, err := exec.Command("ip", args...).CombinedOutput()
+	out, err := exec.Command("ip", args...).CombinedOutput() //nolint:noctx // it ends by itself
 	if err != nil {
 		return "", fmt.Errorf("ip %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(string(out)))
 	}
@@ -49,7 +49,7 @@ func all(commands ...[]string) error {
 }
 
 // make makes the bridge and a host for each name, with a cable from its eth0 to the bridge.
-func (n network) make(hosts []host) error {
+func (n Network) make(hosts []Host) error {
 	sw := n.namespace(switchboard)
 	err := all([]string{"netns", "add", sw},
 		[]string{"-n", sw, "link", "add", "br0", "type", "bridge"}, []string{"-n", sw, "link", "set", "br0", "up"})
@@ -57,14 +57,14 @@ func (n network) make(hosts []host) error {
 		return fmt.Errorf("make the switch: %w", err)
 	}
 	for _, h := range hosts {
-		ns := n.namespace(h.name)
+		ns := n.namespace(h.Name)
 		err := all([]string{"netns", "add", ns},
-			[]string{"-n", sw, "link", "add", h.name, "type", "veth", "peer", "name", "eth0", "netns", ns},
-			[]string{"-n", sw, "link", "set", h.name, "master", "br0", "up"},
-			[]string{"-n", ns, "addr", "add", h.addr + "/24", "dev", "eth0"},
+			[]string{"-n", sw, "link", "add", h.Name, "type", "veth", "peer", "name", "eth0", "netns", ns},
+			[]string{"-n", sw, "link", "set", h.Name, "master", "br0", "up"},
+			[]string{"-n", ns, "addr", "add", h.Addr + "/24", "dev", "eth0"},
 			[]string{"-n", ns, "link", "set", "lo", "up"}, []string{"-n", ns, "link", "set", "eth0", "up"})
 		if err != nil {
-			return fmt.Errorf("make host %s: %w", h.name, err)
+			return fmt.Errorf("make host %s: %w", h.Name, err)
 		}
 	}
 	return nil
@@ -72,7 +72,7 @@ func (n network) make(hosts []host) error {
 
 // remove ends every process in the namespaces of the run and removes them, and the run's folder. It returns the
 // processes that it had to end.
-func (n network) remove() (left []string, err error) {
+func (n Network) remove() (left []string, err error) {
 	list, err := ip("netns", "list")
 	if err != nil {
 		return nil, err
@@ -94,19 +94,19 @@ func (n network) remove() (left []string, err error) {
 }
 
 // removeFolder removes the run's folder, with what Nomad's clients have mounted in it.
-func (n network) removeFolder() error {
+func (n Network) removeFolder() error {
 	mounts, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {
-		return fmt.Errorf("look for mounts in %s: %w", n.folder(), err)
+		return fmt.Errorf("look for mounts in %s: %w", n.Folder(), err)
 	}
 	for line := range strings.SplitSeq(string(mounts), "\n") {
-		if fields := strings.Fields(line); len(fields) > 1 && strings.HasPrefix(fields[1], n.folder()+"/") {
+		if fields := strings.Fields(line); len(fields) > 1 && strings.HasPrefix(fields[1], n.Folder()+"/") {
 			if err := syscall.Unmount(fields[1], 0); err != nil {
 				return fmt.Errorf("unmount %s: %w", fields[1], err)
 			}
 		}
 	}
-	return os.RemoveAll(n.folder())
+	return os.RemoveAll(n.Folder())
 }
 
 // empty kills the processes in a namespace, by their numbers, until there is none.
@@ -137,11 +137,11 @@ func empty(namespace string) (killed []string, err error) {
 
 // claim makes the run's folder and locks it. The lock ends with this process, however that ends: so the next run knows
 // what is left over.
-func (n network) claim() (*os.File, error) {
-	if err := os.MkdirAll(n.folder(), 0o755); err != nil {
+func (n Network) claim() (*os.File, error) {
+	if err := os.MkdirAll(n.Folder(), 0o755); err != nil {
 		return nil, fmt.Errorf("make the folder of the run: %w", err)
 	}
-	return lock(n.folder())
+	return lock(n.Folder())
 }
 
 func lock(folder string) (*os.File, error) {
@@ -173,7 +173,7 @@ func sweep() error {
 		if err != nil {
 			return err
 		}
-		_, err = network{pid}.remove()
+		_, err = Network{pid}.remove()
 		if err := errors.Join(err, held.Close()); err != nil {
 			return fmt.Errorf("remove what run %d left: %w", pid, err)
 		}

@@ -1,6 +1,6 @@
 //go:build linux
 
-package multihost
+package hosts
 
 import (
 	"errors"
@@ -14,23 +14,23 @@ import (
 // What a killed run has left, namespaces with processes and a folder, is gone after the next sweep; a run that lives
 // keeps its own.
 func TestSweep(t *testing.T) {
-	if unable != "" {
-		t.Skip(unable)
+	if unable, err := prerequisites("multihost"); err != nil || unable != "" {
+		t.Skipf("%s %v", unable, err)
 	}
 	brief := exec.Command("true")
 	if err := brief.Run(); err != nil {
 		t.Fatal(err)
 	}
-	dead, here := network{brief.Process.Pid}, host{"left", "10.77.0.99"}
+	dead, here := Network{brief.Process.Pid}, Host{"left", "10.77.0.99"}
 	held, err := dead.claim()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := dead.make([]host{here}); err != nil {
+	if err := dead.make([]Host{here}); err != nil {
 		t.Fatal(err)
 	}
 	sleeper := exec.Command("sleep", "600")
-	if err := dead.launch(here, sleeper); err != nil {
+	if err := dead.Launch(here, sleeper); err != nil {
 		t.Fatal(err)
 	}
 	if err := sweep(); err != nil {
@@ -51,7 +51,7 @@ func TestSweep(t *testing.T) {
 	if list, err := ip("netns", "list"); err != nil || strings.Contains(list, dead.namespace("")) {
 		t.Errorf("namespaces are left: %v, %s", err, list)
 	}
-	if _, err := os.Stat(dead.folder()); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(dead.Folder()); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the folder is left: %v", err)
 	}
 }
