@@ -99,7 +99,8 @@ Exit codes: 0 done, 1 error, 2 usage, 3 rolled back, 4 held for an operator, 5 s
 		return nil
 	}
 	root.AddCommand(a.deploy(), a.plan(), a.lint(), a.status(), a.promote(), a.pause(), a.resume(), a.gate(), a.abort(),
-		a.retry(), a.revert(), a.undo(), a.weights(), a.history(), a.explain(), a.inspect(), a.guard(), a.ingress(), a.dev())
+		a.retry(), a.revert(), a.undo(), a.weights(), a.history(), a.explain(), a.inspect(), a.guard(), a.ingress(), a.dev(),
+		a.version())
 	return root
 }
 
