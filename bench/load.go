@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/weirhq/weir/service/model"
@@ -85,12 +84,18 @@ func runLoad(path string) error {
 	return json.NewEncoder(os.Stdout).Encode(load{seconds, float64(after - before)})
 }
 
-// peak is the most memory that this process has had, in bytes.
+// peak is the most memory that this program has had, in bytes. The kernel's ru_maxrss would say what the program had that
+// started this one, where that is more.
 func peak() (int64, error) {
 	debug.FreeOSMemory()
-	var u syscall.Rusage
-	err := syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-	return u.Maxrss << 10, err
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, err
+	}
+	_, after, _ := strings.Cut(string(status), "VmHWM:")
+	var kilobytes int64
+	_, err = fmt.Sscan(after, &kilobytes)
+	return kilobytes << 10, err
 }
 
 func medianOf(all []load, f func(load) float64) float64 {

@@ -60,6 +60,9 @@ func readFile(path string) ([]byte, <-chan []byte, error) {
 		return nil, nil, fmt.Errorf("read model %s: it has %d bytes: want at most %d", path, info.Size(), maxFile)
 	}
 	data, chunks, sum := make([]byte, info.Size()), make(chan []byte, maxFile/hashChunk+1), make(chan []byte, 1)
+	if len(data) >= largeFile {
+		hugePages(data)
+	}
 	go hash(chunks, sum)
 	defer close(chunks)
 	for from := 0; from < len(data); from += hashChunk {
