@@ -1,5 +1,6 @@
-# The deployer as a guard: `deployer guard` watches all rollouts and takes over each one whose own deployer died, at the
-# step where it stood. Without any guard a rollout that lost its deployer goes back to the stable release.
+# The deployer as a daemon: `deployer serve` watches all rollouts and takes over each one whose own deployer died, at the
+# step where it stood, and serves the dashboard and the API. Without any daemon a rollout that lost its deployer goes back
+# to the stable release.
 #
 #     nomad job run -var command=$PWD/bin/deployer jobs/deployer.nomad.hcl
 #
@@ -14,7 +15,7 @@ variable "command" {
 }
 
 variable "count" {
-  description = "Guards. More than one shortens the gap when a node dies."
+  description = "Daemons, each on a node of its own. More than one shortens the gap when a node dies."
   type        = number
   default     = 1
 }
@@ -31,20 +32,32 @@ variable "nomad_addr" {
   default     = "http://127.0.0.1:4646"
 }
 
+variable "listen" {
+  description = "Where the dashboard and the API are. Another address than loopback takes tokens."
+  type        = string
+  default     = "127.0.0.1:8088"
+}
+
+variable "tokens" {
+  description = "File of tokens on the client, as `deployer token` makes them; empty for none."
+  type        = string
+  default     = ""
+}
+
 variable "cpu" {
-  description = "MHz of a guard."
+  description = "MHz of a daemon."
   type        = number
   default     = 100
 }
 
 variable "memory" {
-  description = "MiB of memory of a guard."
+  description = "MiB of memory of a daemon."
   type        = number
   default     = 128
 }
 
 variable "datacenters" {
-  description = "Datacenters that may run a guard."
+  description = "Datacenters that may run a daemon."
   type        = list(string)
   default     = ["dc1"]
 }
@@ -76,7 +89,7 @@ job "weir-deployer" {
       auto_revert       = true
     }
 
-    # A guard that cannot reach Consul or Nomad ends; it is started again until it can.
+    # A daemon that cannot serve ends; it is started again until it can.
     restart {
       attempts = 10
       interval = "5m"
@@ -84,14 +97,19 @@ job "weir-deployer" {
       mode     = "delay"
     }
 
-    task "guard" {
+    constraint {
+      operator = "distinct_hosts"
+      value    = "true"
+    }
+
+    task "serve" {
       driver       = "raw_exec"
       kill_signal  = "SIGTERM"
       kill_timeout = "30s"
 
       config {
         command = local.command
-        args    = ["guard"]
+        args    = compact(["serve", "--listen=${var.listen}", var.tokens == "" ? "" : "--tokens=${var.tokens}"])
       }
 
       env {

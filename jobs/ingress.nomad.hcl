@@ -33,6 +33,12 @@ variable "listen" {
   }
 }
 
+variable "metrics_host" {
+  description = "IP address at which the ingress serves its counts, on a port that Nomad gives. Deployers and Prometheus on other machines need one that reaches the node."
+  type        = string
+  default     = "127.0.0.1"
+}
+
 variable "node" {
   description = "Name of this ingress in Consul, weir/ingress/<node>; each node's own name unless set."
   type        = string
@@ -129,6 +135,7 @@ job "weir-ingress" {
       port "http" {
         static = local.address[length(local.address) - 1]
       }
+      port "metrics" {}
     }
 
     # Bookkeeping for operators and balancers; Weir itself finds its ingresses in Consul's KV store.
@@ -136,6 +143,10 @@ job "weir-ingress" {
       provider = "consul"
       name     = "weir-ingress"
       port     = "http"
+
+      meta {
+        metrics = "${var.metrics_host}:${NOMAD_PORT_metrics}" # where Prometheus finds it
+      }
 
       check {
         name     = "port"
@@ -185,6 +196,7 @@ job "weir-ingress" {
           "ingress", "--external-nginx",
           "--dir", local.dir,
           "--listen", var.listen,
+          "--metrics", "${var.metrics_host}:${NOMAD_PORT_metrics}",
           "--node", var.node == "" ? "${node.unique.name}" : var.node,
         ], local.given)
       }

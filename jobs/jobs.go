@@ -20,7 +20,7 @@ var Inference []byte
 //go:embed ingress.nomad.hcl
 var Ingress []byte
 
-// Deployer is the specification of the deployer as a guard of all rollouts.
+// Deployer is the specification of the daemon: it guards all rollouts and serves the dashboard.
 //
 //go:embed deployer.nomad.hcl
 var Deployer []byte

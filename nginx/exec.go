@@ -25,6 +25,9 @@ func Exec(ctx context.Context, binary, dir string, log *slog.Logger) error {
 		return fmt.Errorf("wait for nginx's configuration: %w", err)
 	}
 	s.killOrphans()
+	if _, err := limitFiles(MaxFile); err != nil {
+		return err
+	}
 	return fmt.Errorf("start %s: %w", binary, syscall.Exec(binary, append([]string{binary}, s.arguments()...), os.Environ()))
 }
 

@@ -73,7 +73,7 @@ func (s *Server) stage(ctx context.Context, site Site) (string, error) {
 		return "", errors.Join(fmt.Errorf("check nginx's configuration, kept as %s: %w", refused, err),
 			os.Rename(s.confPath(generation), refused))
 	}
-	return generation, nil
+	return generation, s.saveSite(generation, site)
 }
 
 // nextNumber is one more than the highest generation in the folder.
@@ -143,7 +143,7 @@ func (s *Server) prune() {
 	}
 	for _, name := range names[:max(0, len(names)-kept)] {
 		if name != s.current() {
-			_ = os.Remove(s.confPath(name)) // tried again next time
+			_, _ = os.Remove(s.confPath(name)), os.Remove(s.sitePath(name)) // tried again next time
 		}
 	}
 }

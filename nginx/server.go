@@ -133,10 +133,7 @@ func (s *Server) start() error {
 		return fmt.Errorf("start nginx: %w", err)
 	}
 	defer out.Close()
-	r, err := parts.Start(parts.Child{
-		Name: "nginx", Path: s.set.Binary, Log: out,
-		Args: s.arguments(),
-	})
+	r, err := s.startLimited(parts.Child{Name: "nginx", Path: s.set.Binary, Log: out, Args: s.arguments()})
 	if err != nil {
 		return err
 	}

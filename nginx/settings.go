@@ -19,6 +19,7 @@ type Settings struct {
 	Workers   int    // worker processes; 0 for one per core
 	AccessLog string // path, or "off"; "" for logs/access.log in Dir
 	MaxBody   string // largest request body, as nginx writes sizes, e.g. "8m"
+	MaxFile   int64  // bytes that a file of nginx may grow to; 0 for MaxFile
 
 	Trusted []netip.Prefix // addresses whose X-Weir-Release header is honoured
 

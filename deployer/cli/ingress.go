@@ -18,8 +18,9 @@ func (a *app) ingress() *cobra.Command {
 	var cfg applier.Config
 	host, _ := os.Hostname() // a missing name is refused below, with the flag's name
 	cmd := &cobra.Command{
-		Use:   "ingress --dir DIR",
-		Short: "Run an ingress: nginx with weighted upstreams from Consul, reloaded without loss",
+		Example: `  deployer ingress --dir /var/lib/weir --listen 127.0.0.1:8086`,
+		Use:     "ingress --dir DIR",
+		Short:   "Run an ingress: nginx with weighted upstreams from Consul, reloaded without loss",
 		Long: `Runs nginx and consul-template, applies what consul-template stages, and publishes what nginx really serves as
 weir/ingress/<node>. Killed, it leaves nginx serving; started again, it takes that nginx over. jobs/ingress.nomad.hcl
 runs it on Nomad.`,
@@ -39,6 +40,8 @@ runs it on Nomad.`,
 	f.DurationVar(&cfg.StaleAfter, "stale-after", 0, "without Consul for this long no canary gets requests (default 15s)")
 	f.DurationVar(&cfg.RequestTimeout, "request-timeout", 0,
 		"an instance that is silent for this long in a request is given up for another one (default 10s)")
+	f.StringVar(&cfg.Metrics, "metrics", "127.0.0.1:0",
+		"IP address and port where its counts are served, which must reach the deployer; port 0 is any, 'off' is none")
 	f.BoolVar(&cfg.ExternalNginx, "external-nginx", false, "nginx is run beside it, by 'deployer ingress nginx'")
 	cmd.AddCommand(a.ingressNginx())
 	return cmd
@@ -47,8 +50,9 @@ runs it on Nomad.`,
 func (a *app) ingressNginx() *cobra.Command {
 	var dir, binary string
 	cmd := &cobra.Command{
-		Use:   "nginx --dir DIR",
-		Short: "Run the nginx of an ingress with --external-nginx and the same folder",
+		Example: `  deployer ingress nginx --dir /var/lib/weir`,
+		Use:     "nginx --dir DIR",
+		Short:   "Run the nginx of an ingress with --external-nginx and the same folder",
 		Long: `Waits for the ingress's first configuration and becomes nginx. Run by a supervisor of its own, nginx goes on serving
 when the ingress process ends.`,
 		Args: args(cobra.NoArgs),

@@ -28,8 +28,10 @@ type Config struct {
 	ExternalNginx bool           // nginx is run by someone else, as `nginx -c <StateDir>/nginx/nginx.conf`
 	User          string         // user of nginx's workers where nginx runs as root; default: root stays root
 	Workers       int            // nginx worker processes; default: one per core
-	AccessLog     string         // path of nginx's access log, or "off"; default <StateDir>/nginx/logs/access.log
+	AccessLog     string         // path of nginx's access log, or "off": no counts; default <StateDir>/nginx/logs/access.log
 	LogMax        int64          // a log in StateDir that grows past so many bytes becomes <name>.1; default 64 MiB
+	FileMax       int64          // bytes past which nginx writes to no file, whoever runs or not; default nginx.MaxFile
+	Metrics       string         // host:port where the counts are served, or "off"; default "127.0.0.1:0": any free port
 	MaxBody       string         // largest request body in nginx's notation; default "8m"
 	Trusted       []netip.Prefix // whose X-Weir-Release header is honoured; default: loopback. Empty, not nil: nobody's
 
@@ -71,6 +73,9 @@ func (c Config) withDefaults() Config {
 	if c.LogMax == 0 {
 		c.LogMax = 64 << 20
 	}
+	if c.Metrics == "" {
+		c.Metrics = "127.0.0.1:0"
+	}
 	if c.MaxBody == "" {
 		c.MaxBody = "8m"
 	}
@@ -102,6 +107,10 @@ func (c Config) check() error {
 			return fmt.Errorf("default model of the ingress: %w", err)
 		}
 	}
+	if at, err := netip.ParseAddrPort(c.Metrics); c.Metrics != "off" && (err != nil || at.Addr().IsUnspecified()) {
+		return fmt.Errorf("metrics address %q of the ingress: want off, or the IP address and port by which the deployer "+
+			"reaches it, such as 127.0.0.1:9180", c.Metrics)
+	}
 	for name, d := range map[string]time.Duration{
 		"stale-after": c.StaleAfter, "beat": c.BeatEvery, "drain window": c.DrainWindow, "debounce": c.Debounce,
 		"reload gap": c.ReloadGap, "forget-after": c.ForgetAfter,
@@ -128,7 +137,7 @@ func (c Config) path(elem ...string) string {
 func (c Config) nginxSettings() nginx.Settings {
 	return nginx.Settings{
 		Binary: c.Nginx, Dir: c.path("nginx"), Listen: c.Listen, User: c.User, Workers: c.Workers,
-		AccessLog: c.AccessLog, MaxBody: c.MaxBody, Trusted: c.Trusted,
+		AccessLog: c.AccessLog, MaxBody: c.MaxBody, MaxFile: c.FileMax, Trusted: c.Trusted,
 		ConnectTimeout: c.ConnectTimeout, RequestTimeout: c.RequestTimeout, RetryTimeout: c.RetryTimeout,
 		ShutdownTimeout: c.ShutdownTimeout, DrainWindow: c.DrainWindow,
 	}

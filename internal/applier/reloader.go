@@ -19,9 +19,8 @@ type reloader struct {
 	external bool
 	debounce time.Duration
 	gap      time.Duration
-	logMax   int64
 	log      *slog.Logger
-	served   func(nginx.Served) // told of each site that nginx has been seen to serve
+	served   func(s nginx.Served, reloaded bool) // told of each site that nginx has been seen to serve
 
 	mu        sync.Mutex
 	want      nginx.Site
@@ -75,9 +74,6 @@ func (r *reloader) run(ctx context.Context) {
 		case <-r.wake:
 		case <-r.server.Ended():
 		case <-tick.C:
-			if err := r.server.RotateLogs(r.logMax); err != nil {
-				r.log.Warn("nginx's logs are not rotated", "err", err)
-			}
 		case <-timer.C:
 		}
 		timer.Stop()
@@ -90,7 +86,7 @@ func (r *reloader) step(ctx context.Context) time.Duration {
 	if r.live == nil {
 		if s, ok := r.server.Adopt(ctx, want); ok {
 			r.log.Info("nginx found running, adopted", "generation", s.Generation)
-			r.done(s)
+			r.done(s, false)
 			return watchEvery
 		}
 	}
@@ -110,7 +106,7 @@ func (r *reloader) step(ctx context.Context) time.Duration {
 		return r.fail(want, err)
 	}
 	r.reloadedAt = time.Now()
-	r.done(s)
+	r.done(s, true)
 	return 0
 }
 
@@ -129,10 +125,10 @@ func (r *reloader) due(want nginx.Site, changedAt time.Time, running bool) time.
 	return due
 }
 
-func (r *reloader) done(s nginx.Served) {
+func (r *reloader) done(s nginx.Served, reloaded bool) {
 	r.live, r.retryAt, r.pause = &s.Site, time.Time{}, 0
 	r.settled()
-	r.served(s)
+	r.served(s, reloaded)
 }
 
 // settled forgets since when something is to be changed, if nothing is.

@@ -2,7 +2,7 @@
 // last known good when Consul or its data fail, and publishes what nginx really serves.
 //
 //	Consul ──▶ consul-template ──▶ staged/*.json ──▶ merge ──▶ site ──▶ nginx: check, drain, reload, confirm
-//	  ▲                                               ▲                                      │
+//	  ▲                                               ▲                                      │     └──▶ log ──▶ counts
 //	  └──── session, proof of freshness ──── link ────┘◀───── weir/ingress/<node> ───────────┘
 //
 // merge and site are pure; the rest moves bytes.
@@ -48,7 +48,12 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	if err != nil {
 		return err
 	}
-	return newIngress(cfg, server, line).run(ctx)
+	count, err := newCounting(ctx, cfg, server)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, count.close()) }()
+	return newIngress(cfg, server, line, count).run(ctx)
 }
 
 // ingress is the loop in the middle.
@@ -58,6 +63,7 @@ type ingress struct {
 	line     *link
 	reloader *reloader
 	stager   *stager
+	count    *counting
 
 	known    known
 	staged   staged
@@ -69,13 +75,13 @@ type ingress struct {
 	lost     bool             // the last beat failed
 }
 
-func newIngress(cfg Config, server *nginx.Server, line *link) *ingress {
+func newIngress(cfg Config, server *nginx.Server, line *link, count *counting) *ingress {
 	g := &ingress{
-		cfg: cfg, server: server, line: line, stager: newStager(cfg),
+		cfg: cfg, server: server, line: line, stager: newStager(cfg), count: count,
 		known: loadKnown(cfg.path("known.json"), cfg.Logger), fresh: loadFresh(cfg.path("fresh")),
 	}
 	g.reloader = &reloader{
-		server: server, external: cfg.ExternalNginx, debounce: cfg.Debounce, gap: cfg.ReloadGap, logMax: cfg.LogMax, log: cfg.Logger,
+		server: server, external: cfg.ExternalNginx, debounce: cfg.Debounce, gap: cfg.ReloadGap, log: cfg.Logger,
 		served: g.publish, wake: make(chan struct{}, 1),
 	}
 	return g
@@ -98,6 +104,7 @@ func (g *ingress) run(ctx context.Context) error {
 	group.Go(func() error { return watch(groupCtx, g.cfg.path("staged"), changed) })
 	group.Go(func() error { return g.stager.run(groupCtx) })
 	group.Go(func() error { g.reloader.run(groupCtx); return nil })
+	group.Go(func() error { return g.count.run(groupCtx) })
 	group.Go(func() error { g.loop(groupCtx, changed); return nil })
 	err := group.Wait()
 	if ctx.Err() == nil || g.cfg.ExternalNginx {
@@ -208,6 +215,7 @@ func (g *ingress) update() {
 		}
 		log("freshness of Consul's data", "stale", stale, "last_fresh", g.fresh.at)
 	}
+	g.count.counts.Freshness(g.fresh.at, g.stale)
 	g.reloader.Want(site(g.known, g.staged.Instances, g.cfg.DefaultModel, g.stale))
 }
 
@@ -224,11 +232,12 @@ func (g *ingress) tell(problems []problem) {
 }
 
 // publish is told of what nginx has been seen to serve.
-func (g *ingress) publish(s nginx.Served) {
+func (g *ingress) publish(s nginx.Served, reloaded bool) {
+	g.count.counts.Serve(s, reloaded)
 	for _, m := range s.Site.Models {
 		g.cfg.Logger.Info("serves", "model", m.Name, "epoch", m.Epoch, "shares", shareText(m), "generation", s.Generation)
 	}
-	doc := traffic.Ingress{Epoch: nginx.Epochs(s.Site), RenderedAt: s.At.UTC(), Stale: s.Site.Stale}
+	doc := traffic.Ingress{Epoch: nginx.Epochs(s.Site), RenderedAt: s.At.UTC(), Stale: s.Site.Stale, Metrics: g.count.addr}
 	g.line.Publish(doc)
 	if g.cfg.OnServed != nil {
 		g.cfg.OnServed(doc)

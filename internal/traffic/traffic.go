@@ -8,6 +8,7 @@
 //	weir/ingress/<node>           Ingress  ephemeral: owned by the ingress's session
 //	weir/rollouts/<model>/<id>    the record of a rollout (package deployer/rollout)
 //	weir/lease/<model>            the guardian's lease, held by its session
+//	weir/asked/<model>            the rollout in whose record somebody left a request last
 package traffic
 
 import (
@@ -24,6 +25,7 @@ const (
 	IngressPrefix  = "weir/ingress/"
 	RolloutsPrefix = "weir/rollouts/"
 	LeasePrefix    = "weir/lease/"
+	AskedPrefix    = "weir/asked/"
 )
 
 // ServiceTag marks the Consul services that Weir routes to.
@@ -71,7 +73,8 @@ type Canary struct {
 type Ingress struct {
 	Epoch      map[string]string `json:"epoch"` // model → ServedEpoch
 	RenderedAt time.Time         `json:"rendered_at"`
-	Stale      bool              `json:"stale,omitempty"` // no fresh Consul data for StaleAfter: canaries get nothing
+	Stale      bool              `json:"stale,omitempty"`   // no fresh Consul data for StaleAfter: canaries get nothing
+	Metrics    string            `json:"metrics,omitempty"` // host:port where it tells what it counts; "": it does not
 }
 
 // ServedEpoch formats the epochs that an ingress serves for one model: "<stable>/<canary>", or "<stable>/-" while no
