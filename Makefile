@@ -11,9 +11,9 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/weir
 PKG       := github.com/weirhq/weir
 ALL        = $(shell go list ./...)
 LIVE       = $(filter $(addprefix $(PKG)/,internal/applier% internal/devnomad% internal/parts% deployer/dev%),$(ALL))
-UNIT       = $(filter-out $(LIVE) $(addprefix $(PKG)/,test/contract% test/e2e% test/multihost% test/chaos%),$(ALL))
-# The hosts of test/multihost are network namespaces, which take root.
-MULTIHOST  = $(if $(filter 0,$(shell id -u)),multihost,multihost-not-run)
+UNIT       = $(filter-out $(LIVE) $(addprefix $(PKG)/,test/contract% test/e2e% test/multihost% test/chaos% test/latency% test/browser%),$(ALL))
+# The hosts of test/multihost and test/chaos are network namespaces, which take root.
+AS_ROOT    = $(if $(filter 0,$(shell id -u)),multihost,as-root-not-run)
 # The race detector needs a C compiler.
 RACE      := $(if $(shell command -v gcc || command -v clang),-race)
 FUZZTIME  ?= 30s
@@ -52,7 +52,7 @@ parts: build ## Find Consul, consul-template and nginx, or build them once
 ##### Tests
 
 .PHONY: test
-test: unit contract e2e $(MULTIHOST) ## Run everything, with the real parts; multihost only as root
+test: unit contract e2e $(AS_ROOT) ## Run everything, with the real parts; multihost and chaos-short only as root
 
 .PHONY: unit
 unit: parts ## Run the tests of the packages, with the race detector where there is a C compiler
@@ -74,21 +74,29 @@ contract: parts ## Run the contract suite on the embedded agent, or on the Nomad
 
 .PHONY: e2e
 e2e: parts ## Run rollouts under load through real nginx, Consul and consul-template
-	go test -count 1 -p 1 -timeout 12m ./test/e2e/...
+	go test -count 1 -p 1 -timeout 12m ./test/e2e/... ./test/latency
+
+.PHONY: browser
+browser: parts ## Run rollouts through the dashboard in Chromium, where it is on PATH; WEIR_SCREENSHOTS=DIR keeps pictures
+	go test -count 1 -timeout 10m ./test/browser
 
 .PHONY: multihost
 multihost: parts ## Run rollouts over several hosts in network namespaces, and cut hosts off; takes root and iproute2
-	go test -count 1 -timeout 10m ./test/multihost
+	go test -count 1 -p 1 -timeout 10m ./test/hosts ./test/multihost
 
-CHAOS_FOR ?= 2m
+CHAOS_FOR ?= 5m
 
 .PHONY: chaos
-chaos: parts ## Break one part after the other in rollouts under load, for CHAOS_FOR (2m); see docs/reliability.md
+chaos: parts ## Break one part after the other in rollouts under load, for CHAOS_FOR (5m), as root; see docs/reliability.md
 	CHAOS_FOR=$(CHAOS_FOR) go test -count 1 -v -timeout 0 ./test/chaos
 
-.PHONY: multihost-not-run
-multihost-not-run:
-	@echo "*** test/multihost was NOT RUN: it takes root. Run: sudo -E make multihost ***" >&2
+.PHONY: chaos-short
+chaos-short: parts ## Break some parts, in about 3 minutes
+	CHAOS_FOR=75s go test -count 1 -v -timeout 10m ./test/chaos
+
+.PHONY: as-root-not-run
+as-root-not-run:
+	@echo "*** test/multihost and test/chaos were NOT RUN: they take root. Run: sudo -E make multihost chaos-short ***" >&2
 
 .PHONY: bench
 bench: build ## Measure Weir beside its peers and write bench/README.md; needs python3, wrk and, once, PyPI

@@ -61,6 +61,7 @@ type view struct {
 	ForceVariable string
 	ShadowHeader  string
 	Status        string
+	StatusParts   []string
 }
 
 type modelView struct {
@@ -133,7 +134,6 @@ func newView(set Settings, site Site, generation string, keepaliveMin bool) (*vi
 		ForceHeader:   traffic.HeaderForce,
 		ForceVariable: strings.ToLower(strings.ReplaceAll(traffic.HeaderForce, "-", "_")),
 		ShadowHeader:  traffic.HeaderShadow,
-		Status:        strings.TrimSuffix(string(status), "}") + `,"pid":$pid}`,
 	}
 	if len(site.Models) == 0 {
 		v.Unknown = "weir_no_model"
@@ -147,8 +147,26 @@ func newView(set Settings, site Site, generation string, keepaliveMin bool) (*vi
 	for _, m := range site.Models {
 		v.addModel(m)
 	}
+	v.setStatus(status)
 	v.HashSize = 2048 + 8*len(v.Upstreams)
 	return v, nil
+}
+
+// maxParameter is how long a text in nginx's configuration may be: nginx reads 4096 bytes at most.
+const maxParameter = 3000
+
+// setStatus takes the status apart where one text can't hold it, and leaves room for the worker's number.
+func (v *view) setStatus(status []byte) {
+	body := strings.TrimSuffix(string(status), "}")
+	if len(body) > maxParameter {
+		var joined strings.Builder
+		for part := range slices.Chunk([]byte(body), maxParameter) {
+			fmt.Fprintf(&joined, "${weir_status_%d}", len(v.StatusParts))
+			v.StatusParts = append(v.StatusParts, string(part))
+		}
+		body = joined.String()
+	}
+	v.Status = body + `,"pid":$pid}`
 }
 
 // Workers is the value of worker_processes.

@@ -57,8 +57,10 @@ func (j judge) ratio(tolerated float64) float64 {
 // share is the probability that a request goes to the canary. Where the canary surely answers more than its share, that
 // counts instead: a larger share only ever makes an e-value smaller, so this can't cause a false abort, and a wrong
 // split doesn't become the canary's fault.
-func (ev Evidence) share() float64 {
-	n, m := ev.Canary.Requests(), ev.Stable.Requests()
+func (ev Evidence) share() float64 { return ev.shareOf(ev.Canary.Requests(), ev.Stable.Requests()) }
+
+// shareOf is the share by these numbers of requests of canary and stable.
+func (ev Evidence) shareOf(n, m float64) float64 {
 	return min(max(ev.Share, RateInterval(Tally{N: n + m, K: n}, 0.1).Low), almostAll)
 }
 
@@ -77,7 +79,7 @@ func (j judge) all() []Result {
 	}
 	s := j.spec
 	add(s.Split != nil, MetricSplit, j.split)
-	add(s.Errors != nil, MetricErrors, func() Result { return j.answered(*s.Errors, failed) })
+	add(s.Errors != nil, MetricErrors, j.errors)
 	add(s.Rejections != nil, MetricRejections, func() Result { return j.answered(*s.Rejections, refused) })
 	add(s.Attempts != nil, MetricAttempts, j.attempts)
 	add(s.Latency != nil, MetricLatency, j.latency)

@@ -46,6 +46,12 @@ func (c Counts) since(earlier Counts) (delta Counts, reset bool) {
 	return Counts{Codes: codes, Classes: classes, Latency: latency, Scores: scores, ScoreKind: c.ScoreKind}, false
 }
 
+// Since is what was counted after earlier counts of the same release; all of c where they can't be taken off.
+func (c Counts) Since(earlier Counts) Counts {
+	delta, _ := c.since(earlier)
+	return delta
+}
+
 func sum[K comparable](a, b map[K]uint64) map[K]uint64 {
 	if a == nil && b == nil {
 		return nil

@@ -17,7 +17,7 @@ type Evidence struct {
 	Canary Side      `json:"canary"`
 	Stable Side      `json:"stable"`
 	// Attempts is what the ingresses tried, where they count it: also what was tried again elsewhere, which no client
-	// and no instance sees. Code 0 is an attempt without an answer.
+	// and no instance sees. Nil where no ingress counted when the step began.
 	Attempts *Attempts `json:"attempts,omitempty"`
 	// Before is stable's counts in the last step in which it had traffic. At 100 % there is nothing else to hold the
 	// canary against.
@@ -33,10 +33,17 @@ type Evidence struct {
 	Overridden string `json:"overridden,omitempty"`
 }
 
-// Attempts counts the ingresses' attempts by status code, since the step began.
+// Attempts counts, by status code, the first attempts of the requests that the ingresses drew for a release under the
+// step's epoch, at its own instances. Each request has one: what was tried after it, wherever, is left out, as it was not
+// drawn. Code 0 is an attempt without an answer; 499 one whose client went away first.
 type Attempts struct {
 	Canary map[int]uint64 `json:"canary"`
 	Stable map[int]uint64 `json:"stable"`
+	// Before is stable's in the last step in which it had traffic, as Evidence.Before.
+	Before    map[int]uint64 `json:"before,omitempty"`
+	Ingresses int            `json:"ingresses"` // that count
+	Answered  int            `json:"answered"`  // of these, in the last look
+	Trouble   string         `json:"trouble,omitempty"`
 }
 
 // Side is one release's part of the evidence.

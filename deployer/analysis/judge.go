@@ -103,7 +103,7 @@ type answers struct {
 var (
 	failed   = answers{func(code int) bool { return code >= 500 }, "requests failed (5xx)"}
 	refused  = answers{func(code int) bool { return code >= 400 && code < 500 }, "requests were refused (4xx)"}
-	attempts = answers{func(code int) bool { return code == 0 || code >= 500 }, "attempts at the ingress failed"}
+	attempts = answers{func(code int) bool { return code == 0 || code >= 500 }, "first attempts at the ingress failed"}
 )
 
 func (a answers) of(codes map[int]uint64) Tally {
@@ -127,18 +127,6 @@ func (j judge) answered(tolerated Rate, kind answers) Result {
 		return j.rateSince(tolerated, c, kind.of(before.Codes), kind.words)
 	}
 	return j.rateAlone(tolerated, c, kind.words)
-}
-
-// attempts judges what the ingresses saw.
-func (j judge) attempts() Result {
-	if j.ev.Attempts == nil {
-		return skipped("the ingresses don't count their attempts")
-	}
-	c, s := attempts.of(j.ev.Attempts.Canary), attempts.of(j.ev.Attempts.Stable)
-	if j.ev.Share < 1 {
-		return j.rate(*j.spec.Attempts, c, s, attempts.words)
-	}
-	return j.rateAlone(*j.spec.Attempts, c, attempts.words)
 }
 
 // rate compares the rate of an event on both sides, and the canary's with its limit.

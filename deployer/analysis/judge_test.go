@@ -79,18 +79,41 @@ func TestJudge(t *testing.T) {
 		}, rollout.Fail, "rejections", "refused"},
 		{"attempts that other instances made good", func(s *Spec, ev *Evidence) {
 			s.Attempts = &DefaultAttempts
-			ev.Attempts = &Attempts{Canary: map[int]uint64{200: 950, 0: 50}, Stable: map[int]uint64{200: 9000}}
-		}, rollout.Fail, "attempts", "50 of the canary's 1000 attempts"},
+			ev.Attempts = &Attempts{Canary: map[int]uint64{200: 950, 0: 50}, Stable: map[int]uint64{200: 9000}, Ingresses: 1, Answered: 1}
+		}, rollout.Fail, "attempts", "50 of the canary's 1000 first attempts"},
 		{"attempts, nothing wrong", func(s *Spec, ev *Evidence) {
 			s.Attempts = &DefaultAttempts
-			ev.Attempts = &Attempts{Canary: map[int]uint64{200: 950}, Stable: map[int]uint64{200: 9000, 502: 2}}
+			ev.Attempts = &Attempts{Canary: map[int]uint64{200: 950}, Stable: map[int]uint64{200: 9000, 502: 2}, Ingresses: 1, Answered: 1}
 		}, rollout.Pass, "requests", ""},
 		{"attempts that nobody counts", func(s *Spec, _ *Evidence) {
 			s.Attempts = &DefaultAttempts
-		}, rollout.Pass, "", ""},
+		}, rollout.SourceDown, "attempts", "no ingress counts"},
+		{"attempts that an ingress does not tell", func(s *Spec, ev *Evidence) {
+			s.Attempts = &DefaultAttempts
+			ev.Attempts = &Attempts{Ingresses: 2, Answered: 1, Trouble: "refused"}
+		}, rollout.SourceDown, "attempts", "1 of the 2 ingresses tell their numbers: refused"},
+		{"errors that only the ingress saw", func(_ *Spec, ev *Evidence) {
+			ev.Attempts = &Attempts{
+				Canary: map[int]uint64{200: 950, 0: 50}, Stable: map[int]uint64{200: 9000}, Ingresses: 1, Answered: 1,
+			}
+		}, rollout.Fail, "errors", "50 of the canary's 1000 first attempts at the ingress failed, 0 of stable's 9000"},
+		{"errors that only the instances tell", func(_ *Spec, ev *Evidence) {
+			ev.Canary = side("new", 1000, 50)
+			ev.Attempts = &Attempts{Canary: map[int]uint64{200: 1000}, Stable: map[int]uint64{200: 9000}}
+		}, rollout.Fail, "errors", "50 of the canary's 1000 requests failed"},
+		{"an ingress that tells nothing", func(_ *Spec, ev *Evidence) {
+			ev.Attempts = &Attempts{Ingresses: 1, Trouble: "refused"}
+		}, rollout.Pass, "requests", ""},
+		{"clients that went away are no failures", func(_ *Spec, ev *Evidence) {
+			ev.Attempts = &Attempts{Canary: map[int]uint64{200: 900, 499: 100}, Stable: map[int]uint64{200: 9000}}
+		}, rollout.Pass, "requests", ""},
+		{"all traffic on the canary, whose attempts fail more than stable's did", func(_ *Spec, ev *Evidence) {
+			ev.Share, ev.Before = 1, &Counts{Codes: map[int]uint64{200: 9000}}
+			ev.Attempts = &Attempts{Canary: map[int]uint64{200: 800, 0: 200}, Before: map[int]uint64{200: 9000, 0: 9}}
+		}, rollout.Fail, "errors", "200 of the canary's 1000 first attempts"},
 		{"all traffic on the canary, attempts above the limit", func(s *Spec, ev *Evidence) {
 			ev.Share, s.Attempts = 1, &Rate{Ratio: 1, Max: 0.01}
-			ev.Attempts = &Attempts{Canary: map[int]uint64{200: 950, 502: 50}}
+			ev.Attempts = &Attempts{Canary: map[int]uint64{200: 950, 502: 50}, Ingresses: 1, Answered: 1}
 		}, rollout.Fail, "attempts", "the limit is 1 %"},
 		{"slower", func(_ *Spec, ev *Evidence) {
 			ev.Canary.Latency.Counts = []uint64{0, 0, 800, 200, 0, 0}

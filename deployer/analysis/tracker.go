@@ -19,6 +19,7 @@ type Snapshot struct {
 type Tracker struct {
 	canary, stable string // releases
 	since          time.Time
+	looked         bool                 // there was a look
 	ended          map[string]Counts    // by release: what instances counted before they restarted
 	seen           map[string]*instance // by allocation, whether still listed or not
 }
@@ -32,7 +33,8 @@ type instance struct {
 	read    bool // base and last are set
 }
 
-// NewTracker begins to count. since is when the step's weight was effective. The first Look is the base line.
+// NewTracker begins to count. since is when the step's weight was effective. The first Look is the base line, whatever
+// the clocks of the instances say; with a zero since nothing is, and all that was ever counted counts.
 func NewTracker(canary, stable string, since time.Time) *Tracker {
 	return &Tracker{
 		canary: canary, stable: stable, since: since, ended: map[string]Counts{}, seen: map[string]*instance{},
@@ -62,6 +64,7 @@ func (t *Tracker) Look(snapshots []Snapshot) (canary, stable Side) {
 		side.Answered++
 		t.take(s)
 	}
+	t.looked = true
 	canary.Counts, stable.Counts = t.total(t.canary), t.total(t.stable)
 	return canary, stable
 }
@@ -77,7 +80,7 @@ func (t *Tracker) take(s Snapshot) {
 	in := t.seen[s.Alloc]
 	if in == nil || !in.read {
 		in = &instance{release: s.Release, started: s.Started, read: true, base: s.Counts, last: s.Counts}
-		if s.Started.After(t.since) {
+		if s.Started.After(t.since) && (t.looked || t.since.IsZero()) {
 			in.base = Counts{} // all that it counted happened in this step
 		}
 		t.seen[s.Alloc] = in

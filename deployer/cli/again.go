@@ -2,11 +2,9 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
-	"github.com/hashicorp/nomad/api"
 	"github.com/spf13/cobra"
 
 	"github.com/weirhq/weir/deployer/consul"
@@ -25,11 +23,15 @@ func (a *app) revert() *cobra.Command {
 		Short: "Take the rollout under way back, or else go back to the release before the stable one",
 		Long: `Takes the rollout of the model back. Where none is under way, it goes back to the release that was stable before, or to
 the one named by --to: any that Nomad or the history still knows. That is a rollout of its own, in one switch, judged by
-health.`,
-		Args: args(cobra.ExactArgs(1)),
+health. Where --to names the stable release of the rollout under way, its instances are still hot, and it is only a change
+of traffic.`,
+		Example: `  deployer revert iris --why "answers look wrong"
+  deployer revert iris --to v1.0.0-1a2b3c4d`,
+		ValidArgsFunction: a.completeModels,
+		Args:              args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			if to != "" {
-				return a.previous(cmd.Context(), given[0], to)
+				return a.revertTo(cmd.Context(), given[0], to, q)
 			}
 			err := a.ask(cmd.Context(), given[0], q)
 			if errors.Is(err, guard.ErrNone) {
@@ -41,7 +43,31 @@ health.`,
 	cmd.Flags().StringVar(&q.Why, "why", "", "reason, for the record")
 	cmd.Flags().BoolVar(&q.Force, "force", false, "also where nothing healthy is left to go back to")
 	cmd.Flags().StringVar(&to, "to", "", "release to go back to, like v1.0.0-1a2b3c4d")
+	_ = cmd.RegisterFlagCompletionFunc("to", a.completeReleases) // fails only for a flag that is not there
 	return cmd
+}
+
+// revertTo goes back to a release: the one that the rollout under way would leave is hot still, so that taking that one
+// back is all there is to do.
+func (a *app) revertTo(ctx context.Context, model, to string, q rollout.Request) error {
+	if err := traffic.CheckModel(model); err != nil {
+		return &codeError{exitUsage, err}
+	}
+	if err := traffic.CheckRelease(to); err != nil {
+		return &codeError{exitUsage, err}
+	}
+	c, err := a.consul(ctx)
+	if err != nil {
+		return err
+	}
+	under, active, err := c.Active(ctx, model)
+	if err != nil {
+		return err
+	}
+	if active && under.Stable == to {
+		return asked(a.ask(ctx, model, q))
+	}
+	return a.previous(ctx, model, to)
 }
 
 // asked makes a success of a rollout that went back as it was asked to.
@@ -54,9 +80,12 @@ func asked(err error) error {
 
 func (a *app) undo() *cobra.Command {
 	return &cobra.Command{
-		Use:   "undo MODEL",
-		Short: "Undo the last rollout that was completed: back to the release before it",
-		Args:  args(cobra.ExactArgs(1)),
+		Use:     "undo MODEL",
+		Short:   "Undo the last rollout that was completed: back to the release before it",
+		Example: `  deployer undo iris`,
+
+		ValidArgsFunction: a.completeModels,
+		Args:              args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			return a.previous(cmd.Context(), given[0], "")
 		},
@@ -69,25 +98,7 @@ func (a *app) previous(ctx context.Context, model, to string) error {
 	if err != nil {
 		return err
 	}
-	keys, err := c.Traffic(ctx, model)
-	if err != nil {
-		return err
-	}
-	if to == "" {
-		if keys.Stable == nil || keys.Stable.Previous == "" || keys.Stable.Previous == traffic.NoRelease {
-			return fmt.Errorf("revert %s: no release before the stable one is recorded; deploy the one you want", model)
-		}
-		to = keys.Stable.Previous
-	}
-	job, err := jobOf(ctx, n, c, model, to)
-	if err != nil {
-		return err
-	}
-	spec, err := rollout.NewSpec(rollout.StrategyBlueGreen, nil, 0, 0)
-	if err != nil {
-		return err
-	}
-	rec, err := deploy.Fill(deploy.Blank(model, whoami()), job, spec)
+	rec, err := deploy.Previous(ctx, n, c, model, to, whoami())
 	if err != nil {
 		return err
 	}
@@ -103,39 +114,14 @@ func (a *app) run(ctx context.Context, n *nomad.Client, c *consul.Client, rec ro
 	})
 }
 
-// jobOf finds the job document of a release: among the versions that Nomad keeps, or in the history.
-func jobOf(ctx context.Context, n *nomad.Client, c *consul.Client, model, release string) (*api.Job, error) {
-	job, err := n.SpecOf(ctx, model, release)
-	if err != nil || job != nil {
-		return job, err
-	}
-	records, err := c.History(ctx, model)
-	if err != nil {
-		return nil, err
-	}
-	for _, r := range records {
-		if r.Release == release && len(r.Job) > 0 {
-			return jobIn(r.Record)
-		}
-	}
-	return nil, fmt.Errorf("revert %s: neither Nomad nor the history knows release %s; `deployer history %s` lists those "+
-		"that are known", model, release, model)
-}
-
-// jobIn is the job that a rollout registered.
-func jobIn(r rollout.Record) (*api.Job, error) {
-	var job api.Job
-	if err := json.Unmarshal(r.Job, &job); err != nil {
-		return nil, fmt.Errorf("read the job of rollout %s: %w", r.ID, err)
-	}
-	return &job, nil
-}
-
 func (a *app) retry() *cobra.Command {
 	return &cobra.Command{
-		Use:   "retry MODEL",
-		Short: "Roll the release of the last rollout out once more, after it was taken back",
-		Args:  args(cobra.ExactArgs(1)),
+		Use:     "retry MODEL",
+		Short:   "Roll the release of the last rollout out once more, after it was taken back",
+		Example: `  deployer retry iris`,
+
+		ValidArgsFunction: a.completeModels,
+		Args:              args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			return a.again(cmd.Context(), given[0])
 		},
@@ -162,7 +148,7 @@ func (a *app) again(ctx context.Context, model string) error {
 		return fmt.Errorf("retry %s: its last rollout, of %s, is in phase %s: want one that was taken back", model,
 			last.Release, last.Phase)
 	}
-	job, err := jobIn(last.Record)
+	job, err := deploy.JobIn(last.Record)
 	if err != nil {
 		return err
 	}

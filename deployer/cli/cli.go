@@ -45,6 +45,7 @@ type app struct {
 	out, errs            io.Writer
 	signals              <-chan os.Signal
 	nomadAddr, consulURL string
+	place                place
 	format               string // text or json
 	verbose              bool
 }
@@ -90,6 +91,7 @@ Exit codes: 0 done, 1 error, 2 usage, 3 rolled back, 4 held for an operator, 5 s
 	f.StringVar(&a.nomadAddr, "nomad-addr", "", "Nomad's address (default: NOMAD_ADDR, else http://127.0.0.1:4646)")
 	f.StringVar(&a.consulURL, "consul-addr", "",
 		"Consul's address (default: CONSUL_HTTP_ADDR, else http://127.0.0.1:8500)")
+	a.place.register(f)
 	f.StringVarP(&a.format, "output", "o", "text", "text or json")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log what is done, on standard error")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
@@ -99,7 +101,7 @@ Exit codes: 0 done, 1 error, 2 usage, 3 rolled back, 4 held for an operator, 5 s
 		return nil
 	}
 	root.AddCommand(a.deploy(), a.plan(), a.lint(), a.status(), a.promote(), a.pause(), a.resume(), a.gate(), a.abort(),
-		a.retry(), a.revert(), a.undo(), a.weights(), a.history(), a.explain(), a.inspect(), a.guard(), a.ingress(), a.dev(),
+		a.retry(), a.revert(), a.undo(), a.weights(), a.history(), a.explain(), a.inspect(), a.guard(), a.serve(), a.token(), a.ingress(), a.dev(),
 		a.version())
 	return root
 }
@@ -148,10 +150,10 @@ func (a *app) untilSignal(ctx context.Context) (context.Context, context.CancelF
 	return ctx, stop
 }
 
-func (a *app) nomad() (*nomad.Client, error) { return nomad.New(a.nomadAddr) }
+func (a *app) nomad() (*nomad.Client, error) { return nomad.NewIn(a.nomadAddr, a.place.nomad()) }
 
 func (a *app) consul(ctx context.Context) (*consul.Client, error) {
-	c, err := consul.New(a.consulURL)
+	c, err := consul.NewIn(a.consulURL, a.place.consul())
 	if err != nil {
 		return nil, err
 	}

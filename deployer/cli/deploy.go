@@ -30,6 +30,7 @@ type deployFlags struct {
 	spec        string
 	judge       string
 	supersede   bool
+	force       bool
 	vars        []string
 }
 
@@ -48,7 +49,8 @@ on the same traffic. It stays until the rollout is over; Ctrl-C takes the rollou
 leaves at once (the traffic is then back on the stable release, and 'deployer guard' finishes the rollout).
 
 A rollout of the same release that lost its guardian is taken over where it stands.`,
-		Args: args(cobra.ExactArgs(2)),
+		ValidArgsFunction: a.completeModelThenFile,
+		Args:              args(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			f.Model, f.Artifact = given[0], given[1]
 			return a.runDeploy(cmd, &f)
@@ -72,6 +74,8 @@ func (f *deployFlags) register(cmd *cobra.Command) {
 	fl.DurationVar(&f.place, "place", time.Duration(rollout.DefaultPlace), "how long the new instances may take to be healthy")
 	fl.BoolVar(&f.manual, "manual", false, "wait for 'deployer promote' before the first request and after each step")
 	fl.IntVar(&f.Count, "count", 0, "instances (default: as many as the stable release has, else 2)")
+	fl.IntVar(&f.Canaries, "canaries", 0, "instances of the new release before its promote (default: as many as --count)")
+	fl.BoolVar(&f.force, "force", false, "allow steps above what the canaries are sized for; it is recorded")
 	fl.StringVar(&f.Digest, "digest", "", "digest that the model file must have, as sha256:<hex>")
 	fl.StringVar(&f.JobFile, "job", "", "jobspec of your own, after jobs/inference.nomad.hcl")
 	fl.StringArrayVar(&f.VarFiles, "var-file", nil, "HCL2 variables for the jobspec (repeatable)")
@@ -88,6 +92,10 @@ func (a *app) runDeploy(cmd *cobra.Command, f *deployFlags) error {
 	if err := f.resolve(cmd); err != nil {
 		return &codeError{exitUsage, err}
 	}
+	a.place.settle(&f.Spec)
+	if err := f.Spec.Check(); err != nil {
+		return &codeError{exitUsage, err}
+	}
 	ctx := cmd.Context()
 	n, c, err := a.clients(ctx)
 	if err != nil {
@@ -96,6 +104,9 @@ func (a *app) runDeploy(cmd *cobra.Command, f *deployFlags) error {
 	rec, err := deploy.Prepare(ctx, c, f.Options)
 	if err != nil {
 		return err
+	}
+	if cost := deploy.Cost(rec.Spec); cost != "" {
+		fmt.Fprintln(a.errs, "warning: "+cost)
 	}
 	if f.supersede {
 		if err := a.clear(ctx, n, c, rec); err != nil {
@@ -174,6 +185,7 @@ func (f *deployFlags) resolve(cmd *cobra.Command) error {
 			s.Steps[i].Manual = i+1 < len(s.Steps)
 		}
 	}
+	s.Force = f.force
 	f.Spec = s
 	return s.Check()
 }

@@ -13,11 +13,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weirhq/weir/deployer/dev"
+	"github.com/weirhq/weir/deployer/serve"
 	"github.com/weirhq/weir/internal/traffic"
 )
 
 type devFlags struct {
 	dir, listen           string
+	dashboard             string
 	consulPort, nomadPort int
 	readyFD               int
 	embedded              bool
@@ -26,8 +28,9 @@ type devFlags struct {
 func (a *app) dev() *cobra.Command {
 	var f devFlags
 	cmd := &cobra.Command{
-		Use:   "dev",
-		Short: "Run Consul, Nomad and an ingress on this machine, to try Weir out",
+		Example: `  deployer dev`,
+		Use:     "dev",
+		Short:   "Run Consul, Nomad and an ingress on this machine, to try Weir out",
 		Long: `Runs the parts of Weir on this machine until Ctrl-C: Consul (from PATH, else built once), Nomad (NOMAD_ADDR, else
 'nomad agent -dev' from PATH, else an embedded agent), and an ingress with nginx and consul-template.`,
 		Args: args(cobra.NoArgs),
@@ -36,6 +39,8 @@ func (a *app) dev() *cobra.Command {
 	p := cmd.PersistentFlags()
 	p.StringVar(&f.dir, "dir", ".weir", "folder for state and logs")
 	p.StringVar(&f.listen, "listen", "127.0.0.1:8086", "address and port of nginx")
+	p.StringVar(&f.dashboard, "dashboard", "", "address and port of the dashboard, or none (default: "+serve.DefaultListen+
+		" if that is free, else a free port)")
 	p.IntVar(&f.consulPort, "consul-port", 0, "port of Consul (default: 8500 if it is free, else a free one)")
 	p.IntVar(&f.nomadPort, "nomad-port", 0, "port of Nomad (default: 4646 if it is free, else a free one)")
 	p.BoolVar(&f.embedded, "embedded", false, "use the embedded agent even where there is a Nomad")
@@ -47,7 +52,8 @@ func (a *app) dev() *cobra.Command {
 
 func (a *app) devUp(f *devFlags) *cobra.Command {
 	return &cobra.Command{
-		Use: "up", Short: "The same in the background; returns when it is up", Args: args(cobra.NoArgs),
+		Example: `  deployer dev up`,
+		Use:     "up", Short: "The same in the background; returns when it is up", Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if running, alive, err := dev.Running(f.dir); err != nil || alive {
 				fmt.Fprintf(a.errs, "runs already: %s\n", running.Ingress)
@@ -61,7 +67,7 @@ func (a *app) devUp(f *devFlags) *cobra.Command {
 				return err
 			}
 			extra := []string{
-				"--listen", f.listen, "--consul-port", strconv.Itoa(f.consulPort),
+				"--listen", f.listen, "--dashboard", f.dashboard, "--consul-port", strconv.Itoa(f.consulPort),
 				"--nomad-port", strconv.Itoa(f.nomadPort), fmt.Sprintf("--embedded=%t", f.embedded),
 			}
 			addr, err := dev.Detach(cmd.Context(), cfg, extra)
@@ -76,7 +82,8 @@ func (a *app) devUp(f *devFlags) *cobra.Command {
 
 func (a *app) devDown(f *devFlags) *cobra.Command {
 	return &cobra.Command{
-		Use: "down", Short: "End the system and all that it started", Args: args(cobra.NoArgs),
+		Example: `  deployer dev down`,
+		Use:     "down", Short: "End the system and all that it started", Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			was, err := dev.Down(cmd.Context(), f.dir)
 			if err == nil && !was {
@@ -89,14 +96,16 @@ func (a *app) devDown(f *devFlags) *cobra.Command {
 
 func (a *app) devParts() *cobra.Command {
 	return &cobra.Command{
-		Use: "parts", Short: "Find nginx, consul-template and Consul, building what can be built", Args: args(cobra.NoArgs),
+		Example: `  deployer dev parts`,
+		Use:     "parts", Short: "Find nginx, consul-template and Consul, building what can be built", Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return dev.Parts(cmd.Context(), a.out) },
 	}
 }
 
 func (a *app) devEnv(f *devFlags) *cobra.Command {
 	return &cobra.Command{
-		Use: "env", Short: "Print the environment that points at the system, for eval", Args: args(cobra.NoArgs),
+		Example: `  eval "$(deployer dev env)"`,
+		Use:     "env", Short: "Print the environment that points at the system, for eval", Args: args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			addr, alive, err := dev.Running(f.dir)
 			if err != nil {
@@ -123,7 +132,7 @@ func (a *app) devConfig(ctx context.Context, f devFlags) (dev.Config, error) {
 		return dev.Config{}, err
 	}
 	return dev.Config{
-		Dir: dir, Listen: f.listen, Embedded: f.embedded, Deployer: self, Progress: a.out,
+		Dir: dir, Listen: f.listen, Dashboard: dashboardOf(ctx, f.dashboard), Embedded: f.embedded, Deployer: self, Progress: a.out,
 		ConsulPort: preferred(ctx, f.consulPort, 8500), NomadPort: preferred(ctx, f.nomadPort, 4646),
 		Logger: slog.New(slog.NewTextHandler(a.errs, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}, nil
@@ -140,6 +149,17 @@ func preferred(ctx context.Context, asked, usual int) int {
 	}
 	_ = l.Close() // it was only a try
 	return usual
+}
+
+// dashboardOf is where the dashboard is to be; "" for none.
+func dashboardOf(ctx context.Context, asked string) string {
+	switch asked {
+	case "none":
+		return ""
+	case "":
+		return net.JoinHostPort("127.0.0.1", strconv.Itoa(preferred(ctx, 0, 8088)))
+	}
+	return asked
 }
 
 func (a *app) runDev(ctx context.Context, f devFlags) error {
@@ -164,6 +184,9 @@ func (a *app) runDev(ctx context.Context, f devFlags) error {
 func (a *app) showAddresses(addr dev.Addresses) {
 	fmt.Fprintf(a.out, "up: requests go to %s/predict, the header %s of an answer names its release\n",
 		addr.Ingress, traffic.HeaderRelease)
+	if addr.Dashboard != "" {
+		fmt.Fprintf(a.out, "dashboard: %s\n", addr.Dashboard)
+	}
 	for _, e := range addr.Environ() {
 		fmt.Fprintln(a.out, "  export", e)
 	}

@@ -31,7 +31,7 @@ func (a *app) guarded(
 	waiting.Go(func() { a.onSignals(ctx, g, model, leave, done) })
 	rec, err := run(ctx)
 	if err == nil && a.format == "json" {
-		err = a.printJSON(rec)
+		err = a.printRecord(rec)
 	}
 	return ended(rec, err)
 }

@@ -20,7 +20,10 @@ func (a *app) explain() *cobra.Command {
 	return &cobra.Command{
 		Use:   "explain MODEL [ROLLOUT]",
 		Short: "Say why the last rollout went as it did: verdicts with their numbers, allocations, checks, last log lines",
-		Args:  args(cobra.RangeArgs(1, 2)),
+		Example: `  deployer explain iris
+  deployer explain iris 20260102T030405.000Z-1a2b3c`,
+		ValidArgsFunction: a.completeRollouts,
+		Args:              args(cobra.RangeArgs(1, 2)),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			id := ""
 			if len(given) > 1 {
@@ -48,8 +51,7 @@ func (a *app) showWhy(ctx context.Context, model, id string) error {
 			continue
 		}
 		if a.format == "json" {
-			r.Job = nil
-			return a.printJSON(r.Record)
+			return a.printRecord(r.Record)
 		}
 		why(a.out, r.Record)
 		return nil

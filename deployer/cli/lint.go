@@ -12,9 +12,10 @@ import (
 
 func (a *app) lint() *cobra.Command {
 	return &cobra.Command{
-		Use:   "lint FILE…",
-		Short: "Check rollout.hcl files; errors name line and column",
-		Args:  args(cobra.MinimumNArgs(1)),
+		Use:     "lint FILE…",
+		Short:   "Check rollout.hcl files; errors name line and column",
+		Example: `  deployer lint rollout.hcl`,
+		Args:    args(cobra.MinimumNArgs(1)),
 		RunE: func(_ *cobra.Command, files []string) error {
 			specs := map[string]rollout.Spec{}
 			for _, f := range files {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,7 +25,10 @@ func (a *app) promote() *cobra.Command {
 		Short: "Let the rollout under way go on: past a gate, or to its next step at once",
 		Long: `Lets the rollout of the model go on: past a manual gate, after a weight set by hand, or, while it bakes, to the next
 step at once. With --full it goes to 100 % and commits without baking. The kill-switch stays on.`,
-		Args: args(cobra.ExactArgs(1)),
+		Example: `  deployer promote iris
+  deployer promote iris --full --why "it mends an outage"`,
+		ValidArgsFunction: a.completeModels,
+		Args:              args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			verb := rollout.VerbPromote
 			if full {
@@ -39,13 +43,16 @@ step at once. With --full it goes to 100 % and commits without baking. The kill-
 }
 
 func (a *app) weights() *cobra.Command {
-	var why string
+	q := rollout.Request{Verb: rollout.VerbWeights}
 	cmd := &cobra.Command{
 		Use:   "weights MODEL [PERCENT]",
 		Short: "Show the canary's share of the requests, or set it by hand and hold there",
 		Long: `Without PERCENT it shows what is written and what each ingress serves. With PERCENT it sets the canary's share by
 hand, for emergencies; the rollout then holds there until 'deployer promote' or 'deployer revert'.`,
-		Args: args(cobra.RangeArgs(1, 2)),
+		Example: `  deployer weights iris
+  deployer weights iris 25 --why "a closer look"`,
+		ValidArgsFunction: a.completeModels,
+		Args:              args(cobra.RangeArgs(1, 2)),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			if len(given) == 1 {
 				return a.showStatus(cmd.Context(), given[:1])
@@ -54,10 +61,12 @@ hand, for emergencies; the rollout then holds there until 'deployer promote' or 
 			if err != nil || w < 0 || w > 100 {
 				return usage("percent %q: want a whole number from 0 to 100", given[1])
 			}
-			return a.ask(cmd.Context(), given[0], rollout.Request{Verb: rollout.VerbWeights, Weight: w, Why: why})
+			q.Weight = w
+			return a.ask(cmd.Context(), given[0], q)
 		},
 	}
-	cmd.Flags().StringVar(&why, "why", "", "reason, for the record")
+	cmd.Flags().StringVar(&q.Why, "why", "", "reason, for the record")
+	cmd.Flags().BoolVar(&q.Force, "force", false, "also above what the canary's instances are sized for; it is recorded")
 	return cmd
 }
 
@@ -102,28 +111,43 @@ func (a *app) see(ctx context.Context, g *guard.Guard, rec rollout.Record, q rol
 	if n := len(rec.Events); n > 0 {
 		p.last, p.held = rec.Events[n-1].At, rec.Phase == rollout.Held
 	}
+	asked := p.last
 	g.Changed = func(rec rollout.Record, mine bool) {
 		p.show(rec, mine)
+		if why := q.Refusal(after(rec.Events, asked)); why != "" && !mine {
+			stop(fmt.Errorf("%s of %s is refused: %s", q.Verb, rec.Model, why))
+		}
 		taken := len(rec.Requests) == 0
 		if taken && !mine && rec.Phase == rollout.Held {
 			stop(&codeError{exitHeld, fmt.Errorf("%w: %s", errHeldElsewhere, rec.Reason)})
 		}
 	}
 	end, err := g.Finish(ctx, rec.Model, rec.ID)
-	if errors.Is(err, errHeldElsewhere) && q.Verb == rollout.VerbWeights {
-		return nil // that is what was asked for
+	held := errors.Is(err, errHeldElsewhere)
+	if (err == nil || held) && a.format == "json" {
+		err = errors.Join(err, a.printRecord(end))
 	}
-	if err == nil && a.format == "json" {
-		err = a.printJSON(end)
+	if held && q.Verb == rollout.VerbWeights {
+		return nil // that is what was asked for
 	}
 	return ended(end, err)
 }
 
+// after returns the events that came after a time.
+func after(events []rollout.Event, at time.Time) []rollout.Event {
+	i := slices.IndexFunc(events, func(e rollout.Event) bool { return e.At.After(at) })
+	if i < 0 {
+		return nil
+	}
+	return events[i:]
+}
+
 func (a *app) guard() *cobra.Command {
 	return &cobra.Command{
-		Use:   "guard",
-		Short: "Guard all rollouts: take over each that has lost its guardian, until stopped",
-		Args:  args(cobra.NoArgs),
+		Use:     "guard",
+		Short:   "Guard all rollouts: take over each that has lost its guardian, until stopped",
+		Example: `  deployer guard`,
+		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a.verbose = true
 			ctx, stop := a.untilSignal(cmd.Context())
@@ -132,7 +156,7 @@ func (a *app) guard() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			c, err := consul.New(a.consulURL)
+			c, err := consul.NewIn(a.consulURL, a.place.consul())
 			if err != nil {
 				return err
 			}

@@ -28,10 +28,12 @@ type planned struct {
 	Same    bool         `json:"same"` // the release is stable already
 	Busy    string       `json:"busy"` // the rollout that is under way
 	Spec    rollout.Spec `json:"spec"`
-	Least   string       `json:"least"` // how long it takes at least, without placing and settling
-	RPS     float64      `json:"rps"`   // requests per second of the model now
-	Finds   [][]string   `json:"finds"` // by step: what it can find
+	Least   string       `json:"least"`          // how long it takes at least, without placing and settling
+	RPS     float64      `json:"rps"`            // requests per second of the model now
+	Finds   [][]string   `json:"finds"`          // by step: what it can find
+	Cost    string       `json:"cost,omitempty"` // of fewer canaries than instances
 	Nomad   nomad.Plan   `json:"nomad"`
+	edgeCounts
 }
 
 func (a *app) plan() *cobra.Command {
@@ -42,7 +44,10 @@ func (a *app) plan() *cobra.Command {
 		Short: "Show what a deploy would do: Nomad's diff, steps, durations, room, and what each step can find",
 		Long: `Shows what 'deployer deploy' with the same arguments would do, and changes nothing. It exits with 1 where the rollout
 could not be carried out: another one is under way, or Nomad has no room for the new instances.`,
-		Args: args(cobra.ExactArgs(2)),
+		Example: `  deployer plan iris model.pkl --version v1.1.0
+  deployer plan iris model.pkl --version v1.1.0 --spec rollout.hcl --rps 30`,
+		ValidArgsFunction: a.completeModelThenFile,
+		Args:              args(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			f.Model, f.Artifact = given[0], given[1]
 			return a.runPlan(cmd, &f, rps)
@@ -57,6 +62,10 @@ func (a *app) runPlan(cmd *cobra.Command, f *deployFlags, rps float64) error {
 	if err := f.resolve(cmd); err != nil {
 		return &codeError{exitUsage, err}
 	}
+	a.place.settle(&f.Spec)
+	if err := f.Spec.Check(); err != nil {
+		return &codeError{exitUsage, err}
+	}
 	ctx := cmd.Context()
 	n, c, err := a.clients(ctx)
 	if err != nil {
@@ -67,7 +76,14 @@ func (a *app) runPlan(cmd *cobra.Command, f *deployFlags, rps float64) error {
 		return err
 	}
 	p := planned{Model: rec.Model, Release: rec.Release, Spec: rec.Spec, Least: atLeast(rec.Spec).String(), RPS: rps}
+	p.Cost = deploy.Cost(rec.Spec)
+	if n, err = n.In(nomad.PlaceOf(rec.Spec)); err != nil {
+		return err
+	}
 	if p.Nomad, err = n.Plan(ctx, rec.Job); err != nil {
+		return err
+	}
+	if p.edgeCounts, err = readEdge(ctx, c, rec.Model); err != nil {
 		return err
 	}
 	if err := p.fill(ctx, c, rec); err != nil {
@@ -159,8 +175,12 @@ func (p planned) print(out io.Writer) {
 	if p.Same {
 		fmt.Fprintln(out, "  the release is stable already: nothing to do")
 	}
-	fmt.Fprintf(out, "  %d new instances beside the old ones; at least %s, without placing and settling\n", p.Spec.Count, p.Least)
+	fmt.Fprintf(out, "  %d new instances beside the old ones; at least %s, without placing and settling\n", p.Spec.Trial(), p.Least)
+	if p.Cost != "" {
+		fmt.Fprintf(out, "  warning: %s\n", p.Cost)
+	}
 	fmt.Fprintf(out, "  traffic now: %.3g requests/s\n", p.RPS)
+	p.edgeCounts.print(out)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for i, s := range p.Spec.Steps {
 		share := fmt.Sprintf("%d %%", s.Weight)

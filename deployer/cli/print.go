@@ -72,3 +72,9 @@ func (a *app) printJSON(v any) error {
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
 }
+
+// printRecord prints a record without its job, which is long and which Nomad shows better.
+func (a *app) printRecord(rec rollout.Record) error {
+	rec.Job = nil
+	return a.printJSON(rec)
+}

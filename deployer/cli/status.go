@@ -26,6 +26,7 @@ type modelStatus struct {
 	Rollout   *rollout.Record   `json:"rollout"`
 	Guardian  string            `json:"guardian"`
 	Instances []consul.Instance `json:"instances"`
+	edgeCounts
 }
 
 func (a *app) status() *cobra.Command {
@@ -33,10 +34,12 @@ func (a *app) status() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [MODEL…]",
 		Short: "Show which release gets which share of the requests, and the rollout under way",
+		Example: `  deployer status
+  deployer status iris --watch
+  deployer status iris -o json`,
+		ValidArgsFunction: a.completeModels,
 		RunE: func(cmd *cobra.Command, models []string) error {
 			switch {
-			case watch && a.format == "json":
-				return &codeError{exitUsage, errNoJSON}
 			case watch:
 				return a.watchStatus(cmd.Context(), models)
 			}
@@ -52,18 +55,9 @@ func (a *app) showStatus(ctx context.Context, models []string) error {
 	if err != nil {
 		return err
 	}
-	if len(models) == 0 {
-		if models, err = c.Models(ctx); err != nil {
-			return err
-		}
-	}
-	all := make([]modelStatus, 0, len(models))
-	for _, m := range models {
-		s, err := statusOf(ctx, c, m)
-		if err != nil {
-			return err
-		}
-		all = append(all, s)
+	all, err := a.statuses(ctx, c, models)
+	if err != nil {
+		return err
 	}
 	if a.format == "json" {
 		return a.printJSON(all)
@@ -75,6 +69,25 @@ func (a *app) showStatus(ctx context.Context, models []string) error {
 		s.print(a.out)
 	}
 	return nil
+}
+
+// statuses is the status of the models, or of all.
+func (a *app) statuses(ctx context.Context, c *consul.Client, models []string) ([]modelStatus, error) {
+	if len(models) == 0 {
+		var err error
+		if models, err = c.Models(ctx); err != nil {
+			return nil, err
+		}
+	}
+	all := make([]modelStatus, 0, len(models))
+	for _, m := range models {
+		s, err := statusOf(ctx, c, m)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, addEdges(ctx, c, all)
 }
 
 func statusOf(ctx context.Context, c *consul.Client, model string) (modelStatus, error) {
@@ -136,6 +149,7 @@ func (s modelStatus) print(out io.Writer) {
 		fmt.Fprintf(w, "  ingress %s\tserves epoch %s\n", node, orNobody(s.Served[node]))
 	}
 	_ = w.Flush() // to the terminal: nothing to do about an error
+	s.edgeCounts.print(out)
 }
 
 func (s modelStatus) health(release string) string {
@@ -181,7 +195,10 @@ func (a *app) history() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "history MODEL",
 		Short: "List the rollouts of a model, newest first",
-		Args:  args(cobra.ExactArgs(1)),
+		Example: `  deployer history iris
+  deployer history iris --events`,
+		ValidArgsFunction: a.completeModels,
+		Args:              args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			return a.showHistory(cmd.Context(), given[0], events)
 		},
@@ -203,7 +220,12 @@ func (a *app) showHistory(ctx context.Context, model string, events bool) error 
 		return err
 	}
 	if a.format == "json" {
-		return a.printJSON(records)
+		all := make([]rollout.Record, 0, len(records))
+		for _, r := range records {
+			r.Job = nil // long, and Nomad shows it better
+			all = append(all, r.Record)
+		}
+		return a.printJSON(all)
 	}
 	if len(records) == 0 {
 		return fmt.Errorf("no rollout of %q yet", model)

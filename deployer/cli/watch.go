@@ -3,7 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -14,7 +14,7 @@ import (
 )
 
 // watchStatus shows the status anew after each change, until a signal: on a terminal in place, elsewhere as plain
-// lines, each time it has changed.
+// lines, with -o json as one line of JSON, each time it has changed.
 func (a *app) watchStatus(ctx context.Context, models []string) error {
 	ctx, stop := a.untilSignal(ctx)
 	defer stop()
@@ -37,13 +37,12 @@ func (a *app) watchStatus(ctx context.Context, models []string) error {
 	last := ""
 	for {
 		text, err := a.statusTree(ctx, c, models)
-		if err != nil && ctx.Err() == nil {
-			text = fmt.Sprintf("%v\n", err) // Consul may be back at the next look
-		}
 		if ctx.Err() != nil {
 			return nil
 		}
-		if text != last {
+		if err != nil {
+			fmt.Fprintf(a.errs, "deployer: %v\n", err) // Consul may be back at the next look
+		} else if text != last {
 			a.repaint(text)
 			last = text
 		}
@@ -56,19 +55,18 @@ func (a *app) watchStatus(ctx context.Context, models []string) error {
 	}
 }
 
+// statusTree is the status as it is shown: a tree, or with -o json one line.
 func (a *app) statusTree(ctx context.Context, c *consul.Client, models []string) (string, error) {
-	if len(models) == 0 {
-		var err error
-		if models, err = c.Models(ctx); err != nil {
-			return "", err
-		}
+	all, err := a.statuses(ctx, c, models)
+	if err != nil {
+		return "", err
+	}
+	if a.format == "json" {
+		line, err := json.Marshal(all)
+		return string(line) + "\n", err
 	}
 	var b bytes.Buffer
-	for _, m := range models {
-		s, err := statusOf(ctx, c, m)
-		if err != nil {
-			return "", err
-		}
+	for _, s := range all {
 		s.print(&b)
 		s.tree(&b)
 	}
@@ -92,7 +90,11 @@ func (s modelStatus) tree(out io.Writer) {
 
 // repaint shows a text: on a terminal in place of the last one, elsewhere below it, with the time.
 func (a *app) repaint(text string) {
-	if isTerminal(a.out) {
+	switch {
+	case a.format == "json":
+		fmt.Fprint(a.out, text)
+		return
+	case isTerminal(a.out):
 		fmt.Fprint(a.out, "\x1b[H\x1b[2J"+text)
 		return
 	}
@@ -107,5 +109,3 @@ func isTerminal(w io.Writer) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
-
-var errNoJSON = errors.New("--watch shows text: leave -o json out")

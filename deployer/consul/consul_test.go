@@ -75,7 +75,7 @@ func TestConsul(t *testing.T) {
 		"await":          testAwaitFree,
 		"follow":         testFollowRecord,
 		"watch":          testWatch,
-		"models":         testWatchModels,
+		"models":         testWatchRollouts,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, c, "m"+time.Now().Format("150405")+"-"+name[:3]) })
 	}
@@ -179,6 +179,13 @@ func testCanaryKey(t *testing.T, c *Client, model string) {
 	if err := next.SetCanary(t.Context(), want); err != nil { // at once: no lock-delay
 		t.Errorf("the next guardian: %v", err)
 	}
+	garbage := &api.KVPair{Key: traffic.CanaryKey(model), Value: []byte("{]")}
+	if _, err := c.api.KV().Put(garbage, nil); err != nil {
+		t.Fatal(err)
+	}
+	if k := keys(t, c, model); k.Canary == nil || *k.Canary != (traffic.Canary{}) {
+		t.Errorf("canary %v where the key has garbage, want nobody's", k.Canary)
+	}
 	l.Release(t.Context()) // again: it must leave what is the next one's
 	if k := keys(t, c, model); k.Canary == nil || k.CanaryOwner != next.Session() {
 		t.Errorf("canary %v of %s after the old guardian's release, want it to stay", k.Canary, k.CanaryOwner)
@@ -222,7 +229,7 @@ func testLostLease(t *testing.T, c *Client, model string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lease(t, c, model)
+	lease(t, &Client{api: c.api, sessions: sessions{held: map[string]*session{}}}, model)
 	if err := l.SetCanary(t.Context(), traffic.Canary{Release: "v2-bbbbbbbb", Weight: 9, Epoch: 2}); err == nil {
 		t.Error("the canary key is written without the lease")
 	}
@@ -280,7 +287,7 @@ func testIngresses(t *testing.T, c *Client, model string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { c.destroy(context.Background(), session) })
+	t.Cleanup(func() { _, _ = c.api.Session().Destroy(session, nil) })
 	live := `{"epoch":{"` + model + `":"3/4"},"rendered_at":"2026-01-01T00:00:00Z"}`
 	for node, value := range map[string]string{"live": live, "garbage": "{"} {
 		pair := &api.KVPair{Key: traffic.IngressKey(node), Value: []byte(value), Session: session}

@@ -26,45 +26,41 @@ var ErrHeld = errors.New("another guardian holds the lease")
 type Lease struct {
 	c       *Client
 	model   string
-	session string
-	cancel  context.CancelFunc
-	lost    chan struct{}
-	stopped sync.WaitGroup
+	session *session
 
-	mu        sync.Mutex
-	confirmed time.Time
+	mu       sync.Mutex
+	released bool
 }
 
 // Acquire takes the lease of a model for who, or returns ErrHeld with the holder's name.
 func (c *Client) Acquire(ctx context.Context, model, who string) (*Lease, error) {
-	began := time.Now()
-	id, _, err := c.api.Session().CreateNoChecks(&api.SessionEntry{
-		Name: "weir guardian of " + model, TTL: TTL.String(), LockDelay: LockDelay, Behavior: api.SessionBehaviorDelete,
-	}, (&api.WriteOptions{}).WithContext(ctx))
-	if err != nil {
-		return nil, fmt.Errorf("open a Consul session: %w", err)
+	if !c.sessions.reserve(ctx, model) {
+		return nil, fmt.Errorf("take the lease of %s: %w: %s", model, ErrHeld, c.Holder(ctx, model))
 	}
-	ok, _, err := c.api.KV().Acquire(&api.KVPair{
-		Key: traffic.LeaseKey(model), Value: []byte(who), Session: id,
-	}, (&api.WriteOptions{}).WithContext(ctx))
-	if err != nil || !ok {
-		c.destroy(ctx, id)
+	for {
+		s, err := c.session(ctx, who)
+		if err != nil {
+			c.sessions.unreserve(model, nil)
+			return nil, err
+		}
+		ok, _, err := c.api.KV().Acquire(&api.KVPair{
+			Key: traffic.LeaseKey(model), Value: []byte(who), Session: s.id,
+		}, (&api.WriteOptions{}).WithContext(ctx))
+		if ok {
+			c.sessions.reserved(model, s)
+			return &Lease{c: c, model: model, session: s}, nil
+		}
+		ended := err != nil && s.ended(ctx)
+		s.leave(ctx)
+		if ended {
+			continue // with another one
+		}
+		c.sessions.unreserve(model, nil)
 		if err == nil {
 			err = fmt.Errorf("%w: %s", ErrHeld, c.Holder(ctx, model))
 		}
 		return nil, fmt.Errorf("take the lease of %s: %w", model, err)
 	}
-	renewing, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	l := &Lease{c: c, model: model, session: id, cancel: cancel, lost: make(chan struct{}), confirmed: began}
-	l.stopped.Go(func() { l.renew(renewing) })
-	return l, nil
-}
-
-func (c *Client) destroy(ctx context.Context, session string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
-	defer cancel()
-	// An error leaves the session to its TTL.
-	_, _ = c.api.Session().Destroy(session, (&api.WriteOptions{}).WithContext(ctx))
 }
 
 // Holder says who holds the lease of a model; "" for nobody.
@@ -95,76 +91,38 @@ func (c *Client) AwaitFree(ctx context.Context, model string) error {
 	}
 }
 
-// renew keeps the session alive until the lease is released or can't be confirmed for a TTL.
-func (l *Lease) renew(ctx context.Context) {
-	defer close(l.lost)
-	tick := time.NewTicker(TTL / 4)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		began := time.Now()
-		callCtx, cancel := context.WithDeadline(ctx, l.Confirmed().Add(TTL))
-		entry, _, err := l.c.api.Session().Renew(l.session, (&api.WriteOptions{}).WithContext(callCtx))
-		cancel()
-		switch {
-		case err == nil && entry != nil:
-			l.mu.Lock()
-			l.confirmed = began
-			l.mu.Unlock()
-		case err == nil || !time.Now().Before(l.Confirmed().Add(TTL)):
-			return // the session is gone, or may be
-		}
-	}
-}
-
 // Lost is closed when the lease is no longer held for sure.
-func (l *Lease) Lost() <-chan struct{} { return l.lost }
+func (l *Lease) Lost() <-chan struct{} { return l.session.lost }
 
 // Confirmed is the last moment at which the lease was held for sure.
-func (l *Lease) Confirmed() time.Time {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.confirmed
-}
+func (l *Lease) Confirmed() time.Time { return l.session.Confirmed() }
 
 // Valid says whether an act may still be begun: within one TTL of the last confirmed renewal.
 func (l *Lease) Valid() bool {
-	select {
-	case <-l.lost:
-		return false
-	default:
-		return time.Since(l.Confirmed()) < TTL
-	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.released && !l.session.isLost() && time.Since(l.Confirmed()) < TTL
 }
 
 // Session is the Consul session behind the lease.
-func (l *Lease) Session() string { return l.session }
+func (l *Lease) Session() string { return l.session.id }
 
 // Release gives the lease up. The canary key goes with it, at once.
 func (l *Lease) Release(ctx context.Context) {
-	l.cancel()
-	l.stopped.Wait()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
-	defer cancel()
-	// Gone before the session ends, neither key has a lock-delay: the next guardian need not wait. An error leaves the
-	// keys to the end of the session.
-	_, _ = l.c.txn(ctx, api.TxnOps{
-		{KV: &api.KVTxnOp{Verb: api.KVCheckSession, Key: traffic.CanaryKey(l.model), Session: l.session}},
-		{KV: &api.KVTxnOp{Verb: api.KVDelete, Key: traffic.CanaryKey(l.model)}},
-	})
-	_, _, _ = l.c.api.KV().Release(&api.KVPair{Key: traffic.LeaseKey(l.model), Session: l.session},
-		(&api.WriteOptions{}).WithContext(ctx))
-	l.c.destroy(ctx, l.session)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.released {
+		return
+	}
+	l.released = true
+	l.session.giveUp(ctx, l.model)
+	l.session.leave(ctx)
 }
 
 // held is the part of every transaction that fails it where the lease is lost.
 func (l *Lease) held() *api.TxnOp {
 	return &api.TxnOp{KV: &api.KVTxnOp{
-		Verb: api.KVCheckSession, Key: traffic.LeaseKey(l.model), Session: l.session,
+		Verb: api.KVCheckSession, Key: traffic.LeaseKey(l.model), Session: l.session.id,
 	}}
 }
 
@@ -175,7 +133,7 @@ func (l *Lease) SetCanary(ctx context.Context, canary traffic.Canary) error {
 		return fmt.Errorf("write the canary of %s: %w", l.model, err)
 	}
 	_, err = l.c.txn(ctx, api.TxnOps{l.held(), {KV: &api.KVTxnOp{
-		Verb: api.KVLock, Key: traffic.CanaryKey(l.model), Value: value, Session: l.session,
+		Verb: api.KVLock, Key: traffic.CanaryKey(l.model), Value: value, Session: l.session.id,
 	}}})
 	if err != nil {
 		return fmt.Errorf("write the canary of %s: %w", l.model, err)

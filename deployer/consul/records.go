@@ -25,6 +25,17 @@ type Stored struct {
 
 // Save writes a record, unless somebody else did since it was read (ErrConflict). It sets the new index.
 func (c *Client) Save(ctx context.Context, s *Stored) error {
+	return c.save(ctx, s)
+}
+
+// SaveAsked is Save of a record that has a new request of an operator in it: its guardian hears of it.
+func (c *Client) SaveAsked(ctx context.Context, s *Stored) error {
+	return c.save(ctx, s, &api.TxnOp{KV: &api.KVTxnOp{
+		Verb: api.KVSet, Key: traffic.AskedPrefix + s.Model, Value: []byte(s.ID),
+	}})
+}
+
+func (c *Client) save(ctx context.Context, s *Stored, more ...*api.TxnOp) error {
 	value, err := json.Marshal(s.Record)
 	if err != nil {
 		return fmt.Errorf("write record %s: %w", s.ID, err)
@@ -32,7 +43,7 @@ func (c *Client) Save(ctx context.Context, s *Stored) error {
 	ops := api.TxnOps{{KV: &api.KVTxnOp{
 		Verb: api.KVCAS, Key: traffic.RolloutKey(s.Model, s.ID), Value: value, Index: s.Index,
 	}}}
-	res, err := c.txn(ctx, ops)
+	res, err := c.txn(ctx, append(ops, more...))
 	if err != nil {
 		return fmt.Errorf("save record %s: %w", s.ID, err)
 	}
@@ -63,9 +74,21 @@ func (c *Client) Load(ctx context.Context, model, id string) (Stored, error) {
 		return Stored{}, fmt.Errorf("load record %s: %w", id, err)
 	}
 	if pair == nil {
-		return Stored{}, fmt.Errorf("load record %s: there is none", id)
+		return Stored{}, fmt.Errorf("load record %s: %w", id, ErrNoRecord)
 	}
 	return decode(pair)
+}
+
+// Index returns the index of a record.
+func (c *Client) Index(ctx context.Context, model, id string) (uint64, error) {
+	pair, _, err := c.api.KV().Get(traffic.RolloutKey(model, id), consistent(ctx))
+	if err != nil {
+		return 0, fmt.Errorf("look at record %s: %w", id, err)
+	}
+	if pair == nil {
+		return 0, fmt.Errorf("look at record %s: there is none", id)
+	}
+	return pair.ModifyIndex, nil
 }
 
 func decode(pair *api.KVPair) (Stored, error) {

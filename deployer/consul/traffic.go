@@ -34,7 +34,9 @@ func (c *Client) Traffic(ctx context.Context, model string) (Keys, error) {
 			err = json.Unmarshal(p.Value, k.Stable)
 		case traffic.CanaryKey(model):
 			k.Canary, k.CanaryOwner, k.CanaryIndex = new(traffic.Canary), p.Session, p.ModifyIndex
-			err = json.Unmarshal(p.Value, k.Canary)
+			if json.Unmarshal(p.Value, k.Canary) != nil {
+				*k.Canary = traffic.Canary{} // somebody wrote over it: it is nobody's canary, and not as any record wants it
+			}
 		}
 		if err != nil {
 			return k, fmt.Errorf("read %s: %w; `consul kv get %s` shows it", p.Key, err, p.Key)

@@ -9,9 +9,18 @@ import (
 	"github.com/weirhq/weir/internal/traffic"
 )
 
-// Watch calls wake after every change that a guardian of the model may care about, until the context ends: its
-// record, its traffic keys, its instances' health, and what the ingresses serve. It blocks.
+// Watch calls wake after every change that a guardian of the model may care about, until the context ends: a request
+// in its record, its traffic keys, its instances' health, and what the ingresses serve. It blocks.
+//
+// The first few models of a client have queries of their own. The others share some, with which a change of the traffic
+// keys shows when an ingress serves it.
 func (c *Client) Watch(ctx context.Context, model string, wake func()) {
+	own := c.hub.join(model, wake) //nolint:contextcheck // what is shared outlives the one who began it
+	defer c.hub.leave(model, own)
+	if !own.alone {
+		<-ctx.Done()
+		return
+	}
 	kv := func(prefix string) func(*api.QueryOptions) (uint64, error) {
 		return func(q *api.QueryOptions) (uint64, error) {
 			_, meta, err := c.api.KV().List(prefix, q)
@@ -19,7 +28,7 @@ func (c *Client) Watch(ctx context.Context, model string, wake func()) {
 		}
 	}
 	watches := []func(*api.QueryOptions) (uint64, error){
-		kv(traffic.TrafficPrefix + model + "/"), kv(traffic.IngressPrefix), kv(traffic.RolloutsPrefix + model + "/"),
+		kv(traffic.TrafficPrefix + model + "/"), kv(traffic.RolloutsPrefix + model + "/"),
 		func(q *api.QueryOptions) (uint64, error) {
 			_, meta, err := c.api.Health().Service(model, "", false, q)
 			return indexOf(meta), err
@@ -37,6 +46,9 @@ func (c *Client) Watch(ctx context.Context, model string, wake func()) {
 	}
 }
 
+// Watched is how many guardians watch at present.
+func (c *Client) Watched() int { return c.hub.size() }
+
 // WatchAll calls wake after every change of a record, a traffic key, an ingress or a lease of any model, until the
 // context ends. It blocks.
 func (c *Client) WatchAll(ctx context.Context, wake func()) {
@@ -53,18 +65,17 @@ func indexOf(meta *api.QueryMeta) uint64 {
 	return meta.LastIndex
 }
 
+// maxWait is how long a blocking query waits for a change; one whose connection died without a sign ends a little later.
+const maxWait = time.Minute
+
 // follow runs one blocking query again and again. After an error it waits a little: Consul is away.
 func follow(ctx context.Context, query func(*api.QueryOptions) (uint64, error), wake func()) {
 	const pause = 500 * time.Millisecond
 	var index uint64
 	for ctx.Err() == nil {
-		q := (&api.QueryOptions{WaitIndex: index, WaitTime: 5 * time.Minute}).WithContext(ctx)
-		got, err := query(q)
+		got, err := ask(ctx, index, query)
 		if err != nil {
-			select {
-			case <-ctx.Done():
-			case <-time.After(pause):
-			}
+			sleep(ctx, pause)
 			index = 0
 			continue
 		}
@@ -75,6 +86,22 @@ func follow(ctx context.Context, query func(*api.QueryOptions) (uint64, error), 
 			got = 0 // Consul's index went back: it was restored
 		}
 		index = got
+	}
+}
+
+// ask asks once, for what came after an index.
+func ask(ctx context.Context, index uint64, query func(*api.QueryOptions) (uint64, error)) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, maxWait+maxWait/16+10*time.Second) // Consul adds a sixteenth
+	defer cancel()
+	return query((&api.QueryOptions{WaitIndex: index, WaitTime: maxWait}).WithContext(ctx))
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
 	}
 }
 
@@ -99,21 +126,4 @@ func (c *Client) FollowRecord(ctx context.Context, s Stored, out chan<- Stored) 
 		}
 		return meta.LastIndex, nil
 	}, func() {})
-}
-
-// WatchModels calls seen with the names of all models after each change of a rollout's record, and again a little
-// later where seen returns an error, until the context ends; it returns the context's error.
-func (c *Client) WatchModels(ctx context.Context, seen func([]string) error) error {
-	follow(ctx, func(q *api.QueryOptions) (uint64, error) {
-		_, meta, err := c.api.KV().Keys(traffic.RolloutsPrefix, "", q)
-		if err != nil {
-			return 0, err
-		}
-		models, err := c.Models(ctx)
-		if err != nil {
-			return 0, err
-		}
-		return indexOf(meta), seen(models)
-	}, func() {})
-	return context.Cause(ctx)
 }

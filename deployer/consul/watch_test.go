@@ -3,7 +3,6 @@ package consul
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -115,24 +114,25 @@ func testWatch(t *testing.T, c *Client, model string) {
 	}
 }
 
-func testWatchModels(t *testing.T, c *Client, model string) {
-	seen := make(chan []string, 100)
-	var fails atomic.Int64
-	fails.Store(1)
+func testWatchRollouts(t *testing.T, c *Client, model string) {
+	seen := make(chan Rollouts, 100)
 	ended := make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
-	go func() {
-		ended <- c.WatchModels(ctx, func(models []string) error {
-			if slices.Contains(models, model) && fails.Add(-1) >= 0 {
-				return errors.New("could not be read")
-			}
-			seen <- models
-			return nil
-		})
-	}()
-	record(t, c, model, "r1")
-	for !slices.Contains(await(t, "models", seen), model) {
+	go func() { ended <- c.WatchRollouts(ctx, func(r Rollouts) { seen <- r }) }()
+	until := func(what string, ok func(Rollouts) bool) {
+		t.Helper()
+		for !ok(await(t, what, seen)) {
+		}
 	}
+	until("first sight", func(Rollouts) bool { return true })
+	record(t, c, model, "r1")
+	until("record", func(r Rollouts) bool { return r.Newest[model] == "r1" && !r.Held[model] })
+	l := lease(t, c, model)
+	until("lease", func(r Rollouts) bool { return r.Held[model] })
+	record(t, c, model, "r2")
+	until("newer record", func(r Rollouts) bool { return r.Newest[model] == "r2" })
+	l.Release(t.Context())
+	until("free lease", func(r Rollouts) bool { return !r.Held[model] })
 	cancel()
 	if err := await(t, "end", ended); !errors.Is(err, context.Canceled) {
 		t.Error(err)

@@ -15,8 +15,9 @@ import (
 
 // World is what a guardian sees and does. Look, Save and Act return at the latest with their context.
 type World interface {
-	// Look reads everything anew.
-	Look(ctx context.Context, rec rollout.Record) (rollout.Observation, error)
+	// Look returns what it sees, none of it read before since. With a zero since it may return what it saw in its last
+	// look, where nothing is known to have changed.
+	Look(ctx context.Context, rec rollout.Record, since time.Time) (rollout.Observation, error)
 	// Save stores the record; ErrConflict where somebody else did in between.
 	Save(ctx context.Context, rec rollout.Record) error
 	// Reload reads the record anew, after ErrConflict.
@@ -106,19 +107,32 @@ func (c *Controller) Drive(ctx context.Context, rec rollout.Record, takeover boo
 	}
 }
 
+// decide looks and decides. Whatever there is to do is decided on by what was read after began.
+func (c *Controller) decide(ctx context.Context, rec rollout.Record, takeover bool) (rollout.Record, []rollout.Action, error) {
+	began, gap := time.Now(), time.Duration(0) // not c.Now: it is compared with the times of reading
+	if passed := c.now().Sub(c.looked); !c.looked.IsZero() && passed > unseen {
+		gap = passed
+	}
+	for since := (time.Time{}); ; since = began {
+		obs, err := c.World.Look(ctx, rec, since)
+		if err != nil {
+			return rec, nil, err
+		}
+		obs.Takeover, obs.Unseen = takeover, gap
+		c.looked = c.now()
+		next, actions := rollout.Next(rec, obs, c.looked)
+		if !since.IsZero() || !changed(rec, next) && len(actions) == 0 {
+			return next, actions, nil
+		}
+	}
+}
+
 // turn is one look and what follows from it. again says that the next look should follow at once.
 func (c *Controller) turn(ctx context.Context, rec rollout.Record, takeover bool) (rollout.Record, bool, error) {
-	obs, err := c.World.Look(ctx, rec)
+	next, actions, err := c.decide(ctx, rec, takeover)
 	if err != nil {
 		return rec, false, err
 	}
-	now := c.now()
-	if gap := now.Sub(c.looked); !c.looked.IsZero() && gap > unseen {
-		obs.Unseen = gap
-	}
-	obs.Takeover = takeover
-	c.looked = now
-	next, actions := rollout.Next(rec, obs, c.looked)
 	if changed(rec, next) {
 		if err := c.World.Save(ctx, next); err != nil {
 			return rec, false, fmt.Errorf("store the record: %w", err)

@@ -55,7 +55,10 @@ func newFake(t *testing.T) *fake {
 	return w
 }
 
-func (w *fake) Look(ctx context.Context, rec rollout.Record) (rollout.Observation, error) {
+func (w *fake) Look(ctx context.Context, rec rollout.Record, since time.Time) (rollout.Observation, error) {
+	if !since.IsZero() {
+		return w.again()
+	}
 	if w.onLook != nil {
 		w.onLook()
 	}
@@ -76,6 +79,13 @@ func (w *fake) Look(ctx context.Context, rec rollout.Record) (rollout.Observatio
 	if rec.Phase != w.stored.Phase || rec.Epoch != w.stored.Epoch {
 		w.t.Errorf("looks with a record in phase %s, stored is %s", rec.Phase, w.stored.Phase)
 	}
+	return w.obs, nil
+}
+
+// again is a look of which nothing is old: each is.
+func (w *fake) again() (rollout.Observation, error) {
+	w.Lock()
+	defer w.Unlock()
 	return w.obs, nil
 }
 

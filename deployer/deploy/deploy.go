@@ -2,9 +2,8 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -32,6 +31,7 @@ type Options struct {
 	Artifact string // path of the model file, or a URL that Nomad fetches
 	Digest   string // sha256:<hex>; computed where Artifact is a file
 	Count    int    // instances; 0: as many as stable has, or the jobspec's default
+	Canaries int    // instances beside the stable ones; 0: what the jobspec says, Count by default
 	JobFile  string // a jobspec of the user's own; "": the built-in one
 	VarFiles []string
 	Vars     map[string]string
@@ -58,15 +58,17 @@ func Prepare(ctx context.Context, c *consul.Client, o Options) (rollout.Record, 
 	if err != nil {
 		return rollout.Record{}, err
 	}
+	if o.Spec.Count, o.Spec.Canaries, err = sizes(job); err != nil {
+		return rollout.Record{}, err
+	}
+	o.Spec.Size(sides.count)
 	return Fill(rec, job, o.Spec)
 }
 
 // Blank returns a record with a fresh id, which sorts by time, and with its attempt.
 func Blank(model, by string) rollout.Record {
 	now := time.Now().UTC()
-	var salt [3]byte
-	_, _ = rand.Read(salt[:]) // never fails
-	id := now.Format("20060102T150405.000Z") + "-" + hex.EncodeToString(salt[:])
+	id := consul.NewID(now)
 	return rollout.Record{
 		Schema: schema, ID: id, Attempt: id, Model: model, By: by, Created: now, Phase: rollout.Pending, Since: now,
 	}
@@ -85,11 +87,15 @@ func Fill(rec rollout.Record, job *api.Job, spec rollout.Spec) (rollout.Record, 
 		return rec, fmt.Errorf("the jobspec's job is %q, not %q: a model's job has the model's name", *job.ID, rec.Model)
 	}
 	job.SetMeta(nomad.MetaAttempt, rec.Attempt)
-	count, err := canaries(job)
-	if err != nil {
+	var err error
+	if spec.Count, spec.Canaries, err = sizes(job); err != nil {
 		return rec, err
 	}
-	spec.Count = count
+	spec.Namespace = cmp.Or(spec.Namespace, deref(job.Namespace), "default")
+	job.Namespace = &spec.Namespace
+	if spec.Region != "" {
+		job.Region = &spec.Region
+	}
 	rec.Release, rec.Color, rec.Spec = job.Meta[nomad.MetaRelease], job.Meta[nomad.MetaColor], spec
 	if err := spec.Check(); err != nil {
 		return rec, err
@@ -101,22 +107,11 @@ func Fill(rec rollout.Record, job *api.Job, spec rollout.Spec) (rollout.Record, 
 	return rec, nil
 }
 
-// canaries returns the job's count, and refuses an update block in which the new release would not come up beside
-// the old one at full size.
-func canaries(job *api.Job) (int, error) {
-	if len(job.TaskGroups) != 1 {
-		return 0, fmt.Errorf("job %q has %d groups: want one, with the model's instances", *job.ID, len(job.TaskGroups))
+func deref(s *string) string {
+	if s == nil {
+		return ""
 	}
-	g := job.TaskGroups[0]
-	u := g.Update
-	if u == nil || u.Canary == nil || *u.Canary != *g.Count || *g.Count < 1 {
-		return 0, fmt.Errorf("job %q: want update { canary = count } and a count of at least 1, so that the new "+
-			"release comes up beside the old one at full size", *job.ID)
-	}
-	if u.AutoPromote != nil && *u.AutoPromote {
-		return 0, fmt.Errorf("job %q: want auto_promote = false: Weir promotes, after the traffic has moved", *job.ID)
-	}
-	return *g.Count, nil
+	return *s
 }
 
 func (o *Options) check() error {
@@ -160,6 +155,9 @@ func (o *Options) job(color, attempt string) (*api.Job, error) {
 	}}
 	if o.Count > 0 {
 		vars.Flags["count"] = strconv.Itoa(o.Count)
+	}
+	if o.Canaries > 0 {
+		vars.Flags["canary"] = strconv.Itoa(o.Canaries)
 	}
 	if server := inferenceServer(); server != "" && o.JobFile == "" {
 		vars.Flags["command"] = server

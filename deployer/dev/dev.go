@@ -25,6 +25,7 @@ type Config struct {
 	Listen     string    // host:port of the ingress
 	ConsulPort int       // 0 for a free one
 	NomadPort  int       // 0 for a free one
+	Dashboard  string    // host:port of the dashboard; "": none
 	Deployer   string    // path of the deployer binary, which the ingress job runs
 	Embedded   bool      // use the embedded agent even where there is a Nomad
 	Tied       bool      // what is started dies with this process, even if that is killed: for tests
@@ -34,10 +35,11 @@ type Config struct {
 
 // Addresses are where the parts of a running system answer.
 type Addresses struct {
-	Consul  string       `json:"consul"`  // host:port
-	Nomad   string       `json:"nomad"`   // URL
-	Ingress string       `json:"ingress"` // URL
-	Process proc.Process `json:"process"` // who runs it
+	Consul    string       `json:"consul"`    // host:port
+	Nomad     string       `json:"nomad"`     // URL
+	Ingress   string       `json:"ingress"`   // URL
+	Dashboard string       `json:"dashboard"` // URL; "": none
+	Process   proc.Process `json:"process"`   // who runs it
 }
 
 // Environ are the variables by which the deployer, nomad and consul find the system.

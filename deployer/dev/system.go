@@ -30,13 +30,14 @@ const (
 
 // system is what Run has started.
 type system struct {
-	cfg        Config
-	addr       Addresses
-	consul     *parts.ConsulServer
-	nomad      *api.Client
-	nomadEnded chan error
-	stopNomad  func()
-	before     []string // jobs that were there before this system
+	cfg           Config
+	addr          Addresses
+	consul        *parts.ConsulServer
+	nomad         *api.Client
+	nomadEnded    chan error
+	stopNomad     func()
+	stopDashboard func() error // nil: there is none
+	before        []string     // jobs that were there before this system
 }
 
 func (s *system) say(format string, args ...any) {
@@ -46,7 +47,7 @@ func (s *system) say(format string, args ...any) {
 func (s *system) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	steps := []func(context.Context) error{s.startConsul, s.startNomad, s.startIngress, s.save}
+	steps := []func(context.Context) error{s.startConsul, s.startNomad, s.startIngress, s.startDashboard, s.save}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return err
@@ -227,6 +228,9 @@ func (s *system) stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopLimit)
 	defer cancel()
 	var errs []error
+	if s.stopDashboard != nil {
+		errs = append(errs, s.stopDashboard())
+	}
 	if s.nomad != nil {
 		errs = append(errs, s.stopJobs(ctx))
 	}

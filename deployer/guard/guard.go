@@ -52,7 +52,7 @@ func (g *Guard) Begin(ctx context.Context, rec rollout.Record) (rollout.Record, 
 	}
 	end, err := g.drive(ctx, lease, stored, false)
 	if errors.Is(err, controller.ErrLost) {
-		return g.Finish(ctx, rec.Model, rec.ID)
+		return g.Finish(ctx, rec.Model, stored.ID)
 	}
 	return end, err
 }
@@ -106,16 +106,24 @@ func (g *Guard) create(ctx context.Context, rec rollout.Record) (consul.Stored, 
 	if active {
 		return stored, fmt.Errorf("%w: %s, phase %s", ErrUnderWay, old.Release, old.Phase)
 	}
+	if err := g.elsewhere(ctx, old.Record, rec); err != nil {
+		return stored, err
+	}
+	stored.ID = consul.IDAfter(rec.ID, old.ID)
 	return stored, g.Consul.Save(ctx, &stored)
 }
 
 // drive drives a record under a lease, and gives the lease up at the end.
 func (g *Guard) drive(ctx context.Context, l *consul.Lease, s consul.Stored, takeover bool) (rollout.Record, error) {
+	defer l.Release(ctx)
+	there, err := g.Nomad.In(nomad.PlaceOf(s.Spec))
+	if err != nil {
+		return s.Record, err
+	}
 	told := newNotifier(ctx, s.Record, g.Log)
 	defer told.close()
-	defer l.Release(ctx)
 	c := controller.Controller{
-		World: world.New(g.Nomad, g.Consul, l, s, takeover), Log: g.Log,
+		World: world.New(there, g.Consul, l, s, takeover), Log: g.Log,
 		Changed: func(rec rollout.Record) {
 			g.tell(rec, true)
 			told.changed(rec)
@@ -157,23 +165,34 @@ func (g *Guard) Finish(ctx context.Context, model, id string) (rollout.Record, e
 
 // turn drives the record to its end if the lease is free, or watches it until its guardian is gone or done.
 func (g *Guard) turn(ctx context.Context, model, id string) (rollout.Record, error) {
-	s, err := g.Consul.Load(ctx, model, id)
-	if err != nil || s.Phase.Terminal() {
-		return s.Record, err
-	}
-	lease, err := g.Consul.Acquire(ctx, model, Who())
-	if errors.Is(err, consul.ErrHeld) {
+	s, lease, err := g.take(ctx, model, id)
+	switch {
+	case errors.Is(err, consul.ErrHeld):
 		return g.follow(ctx, s)
-	}
-	if err != nil {
-		return s.Record, err
-	}
-	// What the last guardian did before it died is in the record as it is now.
-	if s, err = g.Consul.Load(ctx, model, id); err != nil || s.Phase.Terminal() {
-		lease.Release(ctx)
+	case lease == nil:
 		return s.Record, err
 	}
 	return g.drive(ctx, lease, s, true)
+}
+
+// take loads a record and takes its lease, unless the record is terminal: then there is none. ErrHeld where somebody else
+// has it.
+func (g *Guard) take(ctx context.Context, model, id string) (consul.Stored, *consul.Lease, error) {
+	s, err := g.Consul.Load(ctx, model, id)
+	if err != nil || s.Phase.Terminal() {
+		return s, nil, err
+	}
+	lease, err := g.Consul.Acquire(ctx, model, Who())
+	if err != nil {
+		return s, nil, err
+	}
+	// What the last guardian did before it died is in the record as it is now.
+	fresh, err := g.Consul.Load(ctx, model, id)
+	if err != nil || fresh.Phase.Terminal() {
+		lease.Release(ctx)
+		return fresh, nil, err
+	}
+	return fresh, lease, nil
 }
 
 // follow watches a record until it is terminal or nobody guards it. After a guardian's death Consul keeps the lease
@@ -220,52 +239,33 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// All guards the rollouts of all models until the context ends: each that has no guardian is taken over.
-func (g *Guard) All(ctx context.Context) error {
-	var running sync.Map // model → true
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	return g.Consul.WatchModels(ctx, func(models []string) error {
-		var unread error
-		for _, model := range models {
-			s, active, err := g.Consul.Active(ctx, model)
-			if err != nil {
-				g.Log.Warn("guard", "model", model, "err", err)
-				unread = err
-				continue
-			}
-			if !active {
-				continue
-			}
-			if _, busy := running.LoadOrStore(model, true); busy {
-				continue
-			}
-			wg.Go(func() {
-				defer running.Delete(model)
-				_, _ = g.Finish(ctx, model, s.ID) // its error is the context's end
-			})
-		}
-		return unread
-	})
-}
-
 // Ask leaves an operator's request in the record of the rollout under way.
 func (g *Guard) Ask(ctx context.Context, model string, q rollout.Request) (rollout.Record, error) {
+	return g.AskOf(ctx, model, "", q)
+}
+
+// AskOf is Ask of the rollout with the given id, unless that is empty. ErrOther where another one is under way.
+func (g *Guard) AskOf(ctx context.Context, model, id string, q rollout.Request) (rollout.Record, error) {
 	for {
 		s, active, err := g.Consul.Active(ctx, model)
-		if err != nil {
+		switch {
+		case err != nil:
 			return s.Record, err
-		}
-		if !active {
+		case !active:
 			return s.Record, fmt.Errorf("%w of %s", ErrNone, model)
+		case id != "" && id != s.ID:
+			return s.Record, fmt.Errorf("%w: %s, of %s", ErrOther, s.ID, s.Release)
 		}
 		s.Requests = append(s.Requests, q)
-		err = g.Consul.Save(ctx, &s)
+		err = g.Consul.SaveAsked(ctx, &s)
 		if !errors.Is(err, consul.ErrConflict) {
 			return s.Record, err
 		}
 	}
 }
+
+// ErrOther says that another rollout is under way than the one that was meant.
+var ErrOther = errors.New("another rollout is under way")
 
 // ErrNone says that no rollout is under way.
 var ErrNone = errors.New("there is no rollout under way")

@@ -12,8 +12,9 @@ import (
 	"github.com/weirhq/weir/deployer/rollout"
 )
 
-// every is how often the evidence is read. Tests are always valid: looking more often costs no false abort.
-const every = 500 * time.Millisecond
+// every is how often the evidence is read, with few judges in the process. Tests are always valid: looking more often
+// costs no false abort.
+const every = 250 * time.Millisecond
 
 // Subject is what is to be judged now.
 type Subject struct {
@@ -23,6 +24,8 @@ type Subject struct {
 	Golden  bool // the golden set is to be replayed, before the first request
 	Since   time.Time
 	Targets []metrics.Target // all instances of both releases
+	// Ingresses are those that count their attempts.
+	Ingresses []metrics.Ingress
 }
 
 // Judge gathers the evidence of one rollout and judges it. Follow says what, Latest tells the judgement.
@@ -39,6 +42,8 @@ type Judge struct {
 
 	look   *look            // of the subject's epoch; only Run touches it
 	before *analysis.Counts // stable's counts in the last step in which it had traffic
+	// edgeBefore is stable's first attempts in that step.
+	edgeBefore map[int]uint64
 }
 
 // New returns a judge of a rollout; nil where its spec wants none.
@@ -47,7 +52,7 @@ func New(rec rollout.Record) (*Judge, error) {
 	if err != nil || !on {
 		return nil, err
 	}
-	j := &Judge{cfg: cfg, rec: rec, scrape: metrics.NewScraper(0), change: make(chan struct{}, 1)}
+	j := &Judge{cfg: cfg, rec: rec, scrape: metrics.Shared(), change: make(chan struct{}, 1)}
 	if cfg.Prometheus != "" {
 		if j.prom, err = metrics.NewPrometheus(cfg.Prometheus); err != nil {
 			return nil, err
@@ -79,21 +84,24 @@ func (j *Judge) Latest() *rollout.Judgement {
 
 // Run reads and judges until the context ends. It wakes the guardian when the outcome is another than before.
 func (j *Judge) Run(ctx context.Context, wake func()) {
-	defer j.scrape.Close()
-	tick := time.NewTicker(every)
-	defer tick.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var p pace
+	defer p.set(false)
 	for {
 		j.mu.Lock()
 		s := j.subject
 		j.mu.Unlock()
+		p.set(s.Epoch != 0)
 		if s.Epoch != 0 && j.judge(ctx, s) {
 			wake()
 		}
+		timer.Reset(pause())
 		select {
 		case <-ctx.Done():
 			return
 		case <-j.change:
-		case <-tick.C:
+		case <-timer.C:
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -19,6 +20,7 @@ import (
 type look struct {
 	epoch    uint64
 	tracker  *analysis.Tracker
+	edge     *analysis.Tracker // nil where no ingress counted when the epoch began
 	rings    *metrics.RingReader
 	matcher  *analysis.Matcher
 	pairs    *analysis.Pairs
@@ -34,6 +36,10 @@ func (j *Judge) begin(s Subject) *look {
 		epoch: s.Epoch, tracker: analysis.NewTracker(j.rec.Release, j.rec.Stable, s.Since),
 		readings: map[string]analysis.Reading{}, golden: map[string]analysis.GoldenReport{},
 	}
+	if len(s.Ingresses) > 0 {
+		// What ingresses count under an epoch all belongs to its step.
+		j.look.edge = analysis.NewTracker(j.rec.Release, j.rec.Stable, time.Time{})
+	}
 	if shadow := j.cfg.Spec.Shadow; shadow != nil {
 		j.look.rings, j.look.matcher = metrics.NewRingReader(j.scrape), analysis.NewMatcher(shadow.Tolerance)
 	}
@@ -46,7 +52,9 @@ func (j *Judge) step(ctx context.Context, s Subject) analysis.Verdict {
 	ev := analysis.Evidence{
 		Step: s.Step, Epoch: s.Epoch, Since: s.Since, Share: float64(s.Weight) / 100, Before: j.before,
 	}
-	ev.Canary, ev.Stable = l.tracker.Look(j.scrape.Scrape(ctx, s.Targets))
+	told, seen := j.read(ctx, s)
+	ev.Canary, ev.Stable = l.tracker.Look(told)
+	ev.Attempts = j.attempts(l, seen)
 	spec := j.cfg.Spec
 	spec.Golden = nil // it passed before the first request
 	switch {
@@ -61,8 +69,41 @@ func (j *Judge) step(ctx context.Context, s Subject) analysis.Verdict {
 	if ev.Share > 0 && ev.Share < 1 {
 		counts := ev.Stable.Counts
 		j.before = &counts
+		if ev.Attempts != nil {
+			j.edgeBefore = ev.Attempts.Stable
+		}
 	}
 	return analysis.Judge(spec, Steps(j.rec.Spec), ev)
+}
+
+// read reads the instances, and the ingresses at the same time.
+func (j *Judge) read(ctx context.Context, s Subject) (told, seen []analysis.Snapshot) {
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		seen = j.scrape.Draws(ctx, s.Ingresses, j.rec.Model, s.Epoch, j.rec.Release, j.rec.Stable)
+	})
+	told = j.scrape.Scrape(ctx, s.Targets)
+	reading.Wait()
+	return told, seen
+}
+
+// attempts is what the ingresses have seen in this epoch.
+func (j *Judge) attempts(l *look, seen []analysis.Snapshot) *analysis.Attempts {
+	if l.edge == nil {
+		return nil
+	}
+	canary, stable := l.edge.Look(seen)
+	out := &analysis.Attempts{
+		Canary: canary.Codes, Stable: stable.Codes, Before: j.edgeBefore,
+		Ingresses: canary.Listed, Answered: canary.Answered,
+	}
+	for _, s := range seen {
+		if s.Err != nil {
+			out.Trouble = s.Err.Error()
+			break
+		}
+	}
+	return out
 }
 
 // pair matches what both releases answered to the same requests.

@@ -6,12 +6,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/weirhq/weir/deployer/analysis"
 )
@@ -20,6 +20,8 @@ import (
 type Scraper struct {
 	client  *http.Client
 	timeout time.Duration
+	turns   chan struct{} // as many as instances may be read at the same time
+	edges   edges
 }
 
 // Bounds of reading one instance.
@@ -27,15 +29,19 @@ const (
 	DefaultTimeout = time.Second // of one instance's answer
 	maxPage        = 4 << 20     // bytes
 	atOnce         = 64          // instances
+	maxIdle        = 256         // connections that are kept: with more instances each look makes new ones
 )
+
+// Shared is the scraper of all who watch instances in this process.
+var Shared = sync.OnceValue(func() *Scraper { return NewScraper(0) })
 
 // NewScraper returns a scraper that gives each instance the timeout; 0 means DefaultTimeout.
 func NewScraper(timeout time.Duration) *Scraper {
 	if timeout <= 0 {
 		timeout = DefaultTimeout
 	}
-	transport := &http.Transport{MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute}
-	return &Scraper{client: &http.Client{Transport: transport}, timeout: timeout}
+	transport := &http.Transport{MaxIdleConns: maxIdle, MaxIdleConnsPerHost: 2, IdleConnTimeout: 10 * time.Second}
+	return &Scraper{client: &http.Client{Transport: transport}, timeout: timeout, turns: make(chan struct{}, atOnce)}
 }
 
 // Close gives the kept connections up.
@@ -45,15 +51,15 @@ func (s *Scraper) Close() { s.client.CloseIdleConnections() }
 // has a snapshot for each target, in order; those that could not be read say why.
 func (s *Scraper) Scrape(ctx context.Context, targets []Target) []analysis.Snapshot {
 	out := make([]analysis.Snapshot, len(targets))
-	var group errgroup.Group
-	group.SetLimit(atOnce)
+	var reading sync.WaitGroup
 	for i, t := range targets {
-		group.Go(func() error {
+		s.turns <- struct{}{}
+		reading.Go(func() {
+			defer func() { <-s.turns }()
 			out[i] = s.read(ctx, t)
-			return nil
 		})
 	}
-	_ = group.Wait() // no function returns an error
+	reading.Wait()
 	return out
 }
 
@@ -126,7 +132,7 @@ func (p *page) addMetric(name string, m *dto.Metric) error {
 	}
 	h := m.GetHistogram()
 	if h == nil {
-		return p.add(name, labels, m.GetCounter().GetValue()+m.GetGauge().GetValue()+m.GetUntyped().GetValue())
+		return p.add(name, labels, sample(m))
 	}
 	for _, b := range h.GetBucket() {
 		labels["le"] = fmt.Sprint(b.GetUpperBound())

@@ -2,12 +2,14 @@
 package nomad
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
@@ -23,20 +25,50 @@ const (
 )
 
 // Client talks to one Nomad cluster.
-type Client struct{ api *api.Client }
+type Client struct {
+	api     *api.Client
+	streams streams
+	pulse   pulse
+	places  places
+}
+
+// Bounds of the connections to Nomad, which refuses the 101st from one address by default. Calls beyond them wait.
+const (
+	maxConns = 64
+	maxIdle  = 16
+)
 
 // New returns a client for the Nomad that the usual environment names (NOMAD_ADDR, NOMAD_TOKEN, NOMAD_NAMESPACE, …).
 // A non-empty addr wins over the environment.
-func New(addr string) (*Client, error) {
+func New(addr string) (*Client, error) { return NewIn(addr, Place{}) }
+
+// NewIn is New for a place: each of its calls names the place's namespace and region.
+func NewIn(addr string, p Place) (*Client, error) {
 	cfg := api.DefaultConfig()
 	if addr != "" {
 		cfg.Address = addr
+	}
+	cfg.Namespace, cfg.Region = cmp.Or(p.Namespace, cfg.Namespace), cmp.Or(p.Region, cfg.Region)
+	if err := bound(cfg); err != nil {
+		return nil, fmt.Errorf("configure the Nomad client: %w", err)
 	}
 	c, err := api.NewClient(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("configure the Nomad client: %w", err)
 	}
-	return &Client{api: c}, nil
+	return &Client{api: c, places: places{addr: addr, own: p}}, nil
+}
+
+// bound bounds the connections of a client. Those to a socket have no limit on the other side.
+func bound(cfg *api.Config) error {
+	transport, ok := http.DefaultTransport.(*http.Transport)
+	if !ok || strings.HasPrefix(cfg.Address, "unix:") {
+		return nil
+	}
+	transport = transport.Clone()
+	transport.MaxConnsPerHost, transport.MaxIdleConnsPerHost = maxConns, maxIdle
+	cfg.HttpClient = &http.Client{Transport: transport}
+	return api.ConfigureTLS(cfg.HttpClient, cfg.TLSConfig)
 }
 
 // Check returns an error that says what to do unless Nomad answers and has a leader.
@@ -52,6 +84,37 @@ func (c *Client) Check(ctx context.Context) error {
 		return errors.New("reach Nomad: it answers but has no leader; look at `nomad server members`")
 	}
 	return nil
+}
+
+// pulse is when Nomad last answered.
+type pulse struct {
+	mu   sync.Mutex
+	last time.Time // when the last call that was answered began
+	next time.Time // before that, a call that failed is not made again
+}
+
+// Fresh is for how long one answer proves that Nomad can be reached.
+const Fresh = time.Second
+
+// Answers says whether a Nomad with a leader has just answered, or does now. However many ask, Nomad is asked once.
+func (c *Client) Answers(ctx context.Context) bool {
+	c.pulse.mu.Lock()
+	defer c.pulse.mu.Unlock()
+	began := time.Now()
+	if began.Sub(c.pulse.last) < Fresh {
+		return true
+	}
+	if began.Before(c.pulse.next) {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, Fresh)
+	defer cancel()
+	if err := c.Check(ctx); err != nil {
+		c.pulse.next = time.Now().Add(Fresh / 2)
+		return false
+	}
+	c.pulse.last = began
+	return true
 }
 
 func read(ctx context.Context) *api.QueryOptions  { return (&api.QueryOptions{}).WithContext(ctx) }

@@ -64,7 +64,6 @@ func (r *Record) trafficBack(obs Observation, now time.Time) []Action {
 		r.Cleared, r.Weight = true, 0
 		r.Epoch = r.nextEpoch(obs)
 		r.log(now, "sends all requests to "+r.Stable, "")
-		return nil
 	}
 	previous := obs.Traffic.Previous
 	if obs.Traffic.Stable == r.Release {

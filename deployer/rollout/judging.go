@@ -114,7 +114,7 @@ func (r *Record) judging(obs Observation, now time.Time) []Action {
 func (r Record) health(obs Observation) Judgement {
 	return Judgement{Outcome: Pass, Reason: fmt.Sprintf(
 		"health: %d of %d instances passing, weight served by %d ingresses for %s",
-		obs.Canary.Passing, r.Spec.Count, len(obs.Traffic.Served), time.Duration(r.Baked))}
+		obs.Canary.Passing, r.wanted(), len(obs.Traffic.Served), time.Duration(r.Baked))}
 }
 
 func (r *Record) passed(j Judgement, now time.Time) {

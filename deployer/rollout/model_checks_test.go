@@ -18,8 +18,8 @@ func (w *world) checkRecord(was, next Record) {
 		w.t.Fatalf("weight rose from %d to %d in phase %s", was.Weight, next.Weight, was.Phase)
 	case back(was.Phase) && !back(next.Phase):
 		w.t.Fatalf("%s became %s", was.Phase, next.Phase)
-	case next.Weight > was.Weight && next.Step > 0 && !w.operator && !passed(next, next.Step-1):
-		w.t.Fatalf("weight rose from %d to %d without a verdict for step %d", was.Weight, next.Weight, next.Step)
+	case next.Weight > was.Weight && next.Step > 0 && !w.operator && !passed(next, next.Step-1, was.Epoch):
+		w.t.Fatalf("weight rose from %d to %d without a verdict for step %d in epoch %d", was.Weight, next.Weight, next.Step, was.Epoch)
 	case next.Phase == Baking && next.Weight > 0 && next.Shadow:
 		w.t.Fatalf("the canary gets %d %% of the requests and copies", next.Weight)
 	case next.Phase == Held && next.Reason == "", next.Phase == RolledBack && next.Reason == "":
@@ -29,8 +29,11 @@ func (w *world) checkRecord(was, next Record) {
 
 func back(p Phase) bool { return p == Aborting || p == NeedsHuman || p == RolledBack }
 
-func passed(r Record, step int) bool {
-	return slices.ContainsFunc(r.Verdicts, func(v Verdict) bool { return v.Step == step && v.Outcome == Pass })
+// passed says whether a record has a pass for a step in an epoch.
+func passed(r Record, step int, epoch uint64) bool {
+	return slices.ContainsFunc(r.Verdicts, func(v Verdict) bool {
+		return v.Step == step && v.Epoch == epoch && v.Outcome == Pass
+	})
 }
 
 // checkAct checks what must never be done.
@@ -43,6 +46,7 @@ func (w *world) checkAct(a Action) {
 		w.checkEpoch(a.Epoch)
 		if a.Release == w.rec.Release {
 			w.checkGolden()
+			w.checkVerdicts()
 		}
 	case RunHook:
 		if w.rec.ran(a.Key) != nil {
@@ -57,19 +61,50 @@ func (w *world) checkAct(a Action) {
 		if back(w.rec.Phase) || w.rec.Phase.Terminal() {
 			w.t.Fatalf("the canary key is written in phase %s", w.rec.Phase)
 		}
-		if a.Epoch != w.topEpoch || w.canary != nil { // the same again where somebody took it away is no change
+		same := w.canary == nil || w.canary.Epoch == a.Epoch && w.canary.Weight == a.Weight
+		if a.Epoch != w.topEpoch || !same { // the same again is no change
 			w.checkEpoch(a.Epoch)
 		}
 	case Promote:
 		w.checkPromote(w.find(a.Deployment))
 	case FailDeployment:
-		for i, in := range w.ingresses {
-			if in.canary == w.rec.Release || in.stable == w.rec.Release && !in.lost {
-				w.t.Fatalf("deployment is failed while ingress %d sends requests to the canary", i)
-			}
+		w.checkUnused(a)
+	case RestoreJob, StopJob:
+		if w.rec.Phase != NeedsHuman { // then Nomad has stopped the other side already
+			w.checkUnused(a)
 		}
-	case Register, RestoreJob, StopJob:
+	case Register:
 	}
+}
+
+// checkUnused checks that no ingress sends requests to the release under trial, whose instances are about to be stopped.
+func (w *world) checkUnused(a Action) {
+	w.t.Helper()
+	for i, in := range w.ingresses {
+		if in.canary == w.rec.Release || in.stable == w.rec.Release && !in.lost {
+			w.t.Fatalf("%#v while ingress %d sends requests to the canary", a, i)
+		}
+	}
+}
+
+// checkVerdicts checks that nothing becomes stable before each of its steps has passed, unless a person decided or there
+// was no traffic to move.
+func (w *world) checkVerdicts() {
+	w.t.Helper()
+	if w.operator || w.rec.First() || w.promotedByHand() {
+		return
+	}
+	for i := range w.rec.Spec.Steps {
+		if !slices.ContainsFunc(w.rec.Verdicts, func(v Verdict) bool { return v.Step == i && v.Outcome == Pass }) {
+			w.t.Fatalf("%s becomes stable without a pass for step %d: %v", w.rec.Release, i+1, w.rec.Verdicts)
+		}
+	}
+}
+
+func (w *world) promotedByHand() bool {
+	return slices.ContainsFunc(w.deployments, func(d *deployment) bool {
+		return d.Attempt == w.rec.Attempt && d.Promoted
+	})
 }
 
 // checkGolden checks that nothing gets a request before its golden set passed, but for what somebody promoted in
@@ -77,10 +112,7 @@ func (w *world) checkAct(a Action) {
 func (w *world) checkGolden() {
 	w.t.Helper()
 	a := w.rec.Spec.Analysis
-	byHand := slices.ContainsFunc(w.deployments, func(d *deployment) bool {
-		return d.Attempt == w.rec.Attempt && d.Promoted
-	})
-	if !byHand && a != nil && a.Golden && !slices.ContainsFunc(w.rec.Verdicts, func(v Verdict) bool { return v.Outcome == Pass }) {
+	if !w.promotedByHand() && a != nil && a.Golden && !slices.ContainsFunc(w.rec.Verdicts, func(v Verdict) bool { return v.Outcome == Pass }) {
 		w.t.Fatalf("requests for %s before its golden set passed", w.rec.Release)
 	}
 }

@@ -62,7 +62,11 @@ func (w *world) schedule() {
 	if len(same) > 0 { // in place: what is left of another release ends
 		stop(others)
 	}
-	for range instances - len(same) {
+	wanted := instances
+	if d.Canaries > 0 {
+		wanted = d.Canaries
+	}
+	for range wanted - len(same) {
 		w.allocs = append(w.allocs, &alloc{of: n, canary: d.Canaries > 0, startedAt: w.now})
 	}
 	w.deployments = append(w.deployments, d)
@@ -92,7 +96,15 @@ func (w *world) promote(id string) error {
 	}
 	d.Promoted = true
 	stop(w.live(func(a *alloc) bool { return a.of != d.of }))
+	w.replace(d)
 	return nil
+}
+
+// replace places what a promoted deployment of few canaries still lacks.
+func (w *world) replace(d *deployment) {
+	for range d.Wanted - len(w.live(func(a *alloc) bool { return a.of == d.of })) {
+		w.allocs = append(w.allocs, &alloc{of: d.of, startedAt: w.now})
+	}
 }
 
 func (w *world) dead(d *deployment) bool {

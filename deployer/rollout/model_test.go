@@ -30,7 +30,11 @@ type world struct {
 
 	ingresses []*ingress
 
-	down        bool // Nomad
+	down        bool          // Nomad
+	skew        time.Duration // of the guardian's clock, which may be set
+	seen        *Observation  // the last look
+	stale       bool          // the next look sees what the last one saw
+	elsewhere   bool          // the job is in another namespace of Nomad
 	autoRevert  bool
 	stableSpec  int // canaries in the old version's update block
 	versions    []version
@@ -166,6 +170,22 @@ func (w *world) follow(in *ingress) {
 	}
 }
 
+// sight is a look by the guardian's clock, or the same as the last one: what was read may be late.
+func (w *world) sight() Observation {
+	if w.stale && w.seen != nil && !w.takeover {
+		w.stale = false
+		return *w.seen
+	}
+	obs := w.look()
+	if !obs.Traffic.LostIngress.IsZero() {
+		obs.Traffic.LostIngress = obs.Traffic.LostIngress.Add(w.skew) // setting a clock does not change what has passed
+	}
+	last := obs
+	last.Takeover = false
+	w.seen = &last
+	return obs
+}
+
 // look is what a guardian sees.
 func (w *world) look() Observation {
 	obs := Observation{Takeover: w.takeover, Traffic: Traffic{
@@ -214,6 +234,9 @@ func (w *world) lookAtNomad(obs *Observation) {
 		obs.Nomad.Down = "no answer"
 		return
 	}
+	if w.elsewhere {
+		return
+	}
 	v, n, exists := w.current()
 	obs.Nomad = Nomad{
 		Exists: exists, Release: v.release, Attempt: v.attempt, Version: uint64(n),
@@ -239,7 +262,7 @@ func (w *world) lookAtNomad(obs *Observation) {
 
 // crash kills the guardian; its session, and with it the canary key, goes before a successor gets the lease.
 func (w *world) crash() {
-	w.guarded, w.canary, w.hooks, w.evidence = false, nil, nil, nil
+	w.guarded, w.canary, w.hooks, w.evidence, w.seen = false, nil, nil, nil, nil
 }
 
 func (w *world) guard() {
@@ -254,7 +277,7 @@ func (w *world) turn(crashAt int) {
 		return
 	}
 	was := w.rec
-	next, acts := Next(w.rec, w.look(), w.now)
+	next, acts := Next(w.rec, w.sight(), w.now.Add(w.skew))
 	w.checkRecord(was, next)
 	if crashAt == 1 {
 		w.crash()
@@ -275,11 +298,17 @@ func (w *world) turn(crashAt int) {
 
 func (w *world) act(a Action) {
 	w.acts = append(w.acts, a)
-	if w.refuse {
+	if w.refuse || w.conflicts(a) {
 		w.refuse = false
 		return
 	}
 	w.checkAct(a)
+	hot := len(w.of(w.rec.Stable))
+	defer func() {
+		if left := len(w.of(w.rec.Stable)); left < hot && !w.rec.Committed && w.rec.Stable != w.rec.Release {
+			w.t.Fatalf("%#v in phase %s leaves %d of %d instances of %s", a, w.rec.Phase, left, hot, w.rec.Stable)
+		}
+	}()
 	switch a := a.(type) {
 	case AdoptStable:
 		w.setStable(a.Release, "", a.Epoch)
@@ -301,6 +330,18 @@ func (w *world) act(a Action) {
 	w.lose = false
 }
 
+// conflicts says whether an act names an index that is not that of the last look any more: Consul and Nomad refuse it.
+func (w *world) conflicts(a Action) bool {
+	switch a.(type) {
+	case AdoptStable, SetStable:
+		return w.seen.Traffic.Epoch != w.stableEpoch || w.seen.Traffic.Stable != w.stable
+	case Register, RestoreJob:
+		_, n, exists := w.current()
+		return w.seen.Nomad.Exists != exists || w.seen.Nomad.Version != uint64(n)
+	}
+	return false
+}
+
 func (w *world) setStable(release, previous string, epoch uint64) {
 	w.stable, w.previous, w.stableEpoch, w.canary = release, previous, epoch, nil
 	w.topEpoch = max(w.topEpoch, epoch)
@@ -312,7 +353,7 @@ func (w *world) actOnNomad(a Action) {
 	}
 	switch a := a.(type) {
 	case Register:
-		w.register(version{release: w.rec.Release, attempt: w.rec.Attempt, canaries: instances})
+		w.register(version{release: w.rec.Release, attempt: w.rec.Attempt, canaries: w.rec.Spec.Trial()})
 	case Promote:
 		if w.promote(a.Deployment) != nil && w.rec.Phase == Promoting && !w.lose {
 			w.rec.PromoteRefused = "unhealthy"
@@ -350,7 +391,29 @@ func (w *world) run(limit time.Duration, want ...Phase) {
 	}
 }
 
+// again begins another rollout where the last one has ended: of the same release, as retry does, of the stable one's
+// predecessor, as revert does in one switch, or of a third one.
+func (w *world) again(release, attempt string) {
+	for _, d := range w.deployments { // Nomad has replaced what died
+		if _, n, _ := w.current(); d.of == n && (d.Canaries == 0 || d.Promoted) {
+			w.replace(d)
+		}
+	}
+	w.pass(0)
+	w.pass(2 * time.Second)
+	spec := w.rec.Spec
+	if release == oldRelease {
+		spec = testSpec()
+		spec.Strategy, spec.Steps = StrategyBlueGreen, []Step{{Weight: 100}}
+	}
+	w.rec = Record{
+		ID: attempt, Model: "iris", Release: release, Attempt: attempt, Spec: spec, Phase: Pending, Created: w.now,
+		Since: w.now.Add(w.skew),
+	}
+	w.hooks, w.evidence, w.seen, w.operator, w.takeover = nil, nil, nil, false, false
+}
+
 func (w *world) ask(v Verb, weight int) {
-	w.operator = w.operator || v == VerbPromote || v == VerbFull || v == VerbWeights
+	w.operator = w.operator || slices.Contains([]Verb{VerbPromote, VerbApprove, VerbFull, VerbWeights}, v)
 	w.rec.Requests = append(slices.Clone(w.rec.Requests), Request{Verb: v, Weight: weight, By: "ann", At: w.now})
 }

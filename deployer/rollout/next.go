@@ -106,7 +106,7 @@ func (r Record) nomadFailure(n Nomad) string {
 		}
 		return "Nomad cancelled the deployment: " + n.Trial.Reason
 	}
-	return ""
+	return r.scaled(n.Trial)
 }
 
 func (r Record) instanceFailure(obs Observation) string {
@@ -116,8 +116,8 @@ func (r Record) instanceFailure(obs Observation) string {
 		return trouble(c, fmt.Sprintf("%d instances of the canary are dead in Nomad", c.Dead))
 	case c.Critical > 0:
 		return trouble(c, fmt.Sprintf("%d instances of the canary are critical in Consul", c.Critical))
-	case c.Passing < r.Spec.Count && !blank(obs):
-		return trouble(c, fmt.Sprintf("%d of %d instances of the canary pass their checks", c.Passing, r.Spec.Count))
+	case c.Passing < r.wanted() && !blank(obs):
+		return trouble(c, fmt.Sprintf("%d of %d instances of the canary pass their checks", c.Passing, r.wanted()))
 	}
 	return ""
 }

@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 	"time"
 
@@ -39,13 +40,17 @@ var moves = map[string]func(w *world, t *rapid.T){
 	"instance critical":  func(w *world, t *rapid.T) { w.anAlloc(t).passing = false },
 	"instances recover":  func(w *world, _ *rapid.T) { w.recover() },
 	"canary dies": func(w *world, _ *rapid.T) {
-		for _, a := range w.of(newRelease) {
+		for _, a := range w.of(w.rec.Release) {
 			if a.canary {
 				a.dead = true
 				return
 			}
 		}
 	},
+	"clock is set": func(w *world, t *rapid.T) {
+		w.skew = time.Duration(rapid.IntRange(-40, 40).Draw(t, "seconds")) * time.Second
+	},
+	"look is stale":    func(w *world, _ *rapid.T) { w.stale = true },
 	"act is lost":      func(w *world, _ *rapid.T) { w.refuse = true },
 	"answer is lost":   func(w *world, _ *rapid.T) { w.lose = true },
 	"canary key taken": func(w *world, _ *rapid.T) { w.canary = nil },
@@ -75,6 +80,13 @@ var moves = map[string]func(w *world, t *rapid.T){
 			}
 		}
 	},
+	"scaled by hand": func(w *world, _ *rapid.T) {
+		for _, d := range w.deployments {
+			if d.Attempt == w.rec.Attempt && !d.Promoted {
+				d.Wanted = instances + 1
+			}
+		}
+	},
 	"superseded by hand": func(w *world, _ *rapid.T) {
 		w.register(version{release: "v9-cccccccc", attempt: "x", canaries: instances})
 	},
@@ -100,7 +112,7 @@ func (w *world) recover() {
 
 // heal ends all faults.
 func (w *world) heal() {
-	w.down, w.blank, w.refuse, w.lose = false, false, false, false
+	w.down, w.blank, w.refuse, w.lose, w.stale = false, false, false, false, false
 	if w.outcome == SourceDown {
 		w.outcome = Pass
 	}
@@ -120,7 +132,8 @@ func names() []string {
 	return append(out,
 		"crash", "crash within a turn", "ingress lags", "ingress is lost", "Nomad is down", "Consul is blank",
 		"judged", "hooks fail", "instance critical", "canary dies", "act is lost", "answer is lost", "canary key taken", "asked",
-		"Nomad fails the deployment", "promoted by hand", "superseded by hand")
+		"Nomad fails the deployment", "promoted by hand", "superseded by hand",
+		"scaled by hand", "clock is set", "look is stale")
 }
 
 // draw plays a rollout with whatever befalls it. The model's acts check what must never happen.
@@ -133,6 +146,10 @@ func draw(t *rapid.T) *world {
 	} else if rapid.Bool().Draw(t, "shadow") {
 		spec.Strategy = StrategyShadow
 		spec.Steps = append([]Step{{Shadow: true, Bake: Duration(3 * time.Second)}}, spec.Steps...)
+	}
+	if rapid.IntRange(0, 2).Draw(t, "few canaries") == 0 {
+		spec.Canaries, spec.Force = 1, true
+		spec.Size(instances)
 	}
 	if rapid.Bool().Draw(t, "analysis") {
 		spec.Analysis = &Analysis{
@@ -151,8 +168,13 @@ func draw(t *rapid.T) *world {
 		w = firstWorld(t, spec)
 	}
 	w.autoRevert = rapid.Bool().Draw(t, "auto_revert")
-	quiet := rapid.IntRange(0, 80).Draw(t, "quiet turns")
-	for range quiet {
+	w.befall(t)
+	return w
+}
+
+// befall plays on, at first undisturbed.
+func (w *world) befall(t *rapid.T) {
+	for range rapid.IntRange(0, 80).Draw(t, "quiet turns") {
 		w.turn(0)
 		w.pass(500 * time.Millisecond)
 	}
@@ -165,7 +187,6 @@ func draw(t *rapid.T) *world {
 			w.roundTrip()
 		}
 	}
-	return w
 }
 
 // roundTrip stores the record and reads it back, as each takeover does.
@@ -182,21 +203,56 @@ func (w *world) roundTrip() {
 }
 
 // Whatever befalls it, a rollout does nothing that it must not, and with a live guardian and no more faults it comes
-// to its end, or holds for an operator.
+// to its end, or holds for an operator. So do those after it: another try, one that goes back, one that supersedes it.
 func TestWhateverBefallsItARolloutEnds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := draw(t)
-		w.heal()
-		for range 20 {
-			w.pass(time.Second)
+		w.ends()
+		for i := range rapid.IntRange(0, 2).Draw(t, "more rollouts") {
+			if !w.superseded() {
+				return
+			}
+			release := rapid.SampledFrom([]string{newRelease, oldRelease, "v3-dddddddd"}).Draw(t, "release")
+			w.again(release, fmt.Sprint("again", i))
+			w.befall(t)
+			w.ends()
 		}
-		ends := []Phase{Done, RolledBack, Held}
-		if cur, _, _ := w.current(); cur.attempt == "x" {
-			ends = append(ends, NeedsHuman) // somebody else has the job, so Weir brings nothing back
-		}
-		w.run(5*time.Minute, ends...)
-		w.atEnd()
 	})
+}
+
+// ends heals all, and sees the rollout to its end.
+func (w *world) ends() {
+	w.t.Helper()
+	w.heal()
+	for range 20 {
+		w.pass(time.Second)
+	}
+	ends := []Phase{Done, RolledBack, Held}
+	if w.taken() {
+		ends = append(ends, NeedsHuman) // somebody else has the job, so Weir brings nothing back
+	}
+	w.run(5*time.Minute, ends...)
+	w.atEnd()
+}
+
+// taken says whether somebody else has registered the job.
+func (w *world) taken() bool {
+	cur, _, _ := w.current()
+	return cur.attempt == "x"
+}
+
+// superseded takes a rollout that holds back, so that another one can begin; false where somebody else has the job.
+func (w *world) superseded() bool {
+	w.t.Helper()
+	if w.taken() {
+		return false
+	}
+	if w.rec.Phase == Held {
+		w.ask(VerbRevert, 0)
+		w.run(5*time.Minute, RolledBack, Done) // done where Nomad had promoted it already
+		w.atEnd()
+	}
+	return w.rec.Phase.Terminal()
 }
 
 // atEnd checks what an end promises.
@@ -213,13 +269,18 @@ func (w *world) atEnd() {
 		if w.stable != want && want != "" || w.canary != nil {
 			w.t.Fatalf("rolled back to %q, but stable is %s, canary %v", want, w.stable, w.canary)
 		}
-		if exists && cur.release == rec.Release {
+		if exists && cur.release == rec.Release && want != "" { // "": it had not begun
 			w.t.Fatalf("rolled back, but the job is still that of %s: %s", rec.Release, rec.Reason)
 		}
 		if want != None && want != "" && len(w.of(want)) == 0 && cur.attempt != "x" {
 			w.t.Fatalf("rolled back to %s, which has no instance", want)
 		}
 	default:
+	}
+	for i, in := range w.ingresses {
+		if rec.Phase == RolledBack && in.canary != "" {
+			w.t.Fatalf("rolled back, but ingress %d sends requests to %s", i, in.canary)
+		}
 	}
 	for _, d := range w.deployments {
 		if rec.Phase.Terminal() && d.WaitsForPromotion() && d.Attempt != "x" {

@@ -68,12 +68,13 @@ const (
 
 // Request is an operator's act on a running rollout, kept in the record until the guardian has taken it up.
 type Request struct {
-	Verb   Verb      `json:"verb"`
-	Weight int       `json:"weight,omitempty"` // with VerbWeights: percent, 0 to 100
-	Force  bool      `json:"force,omitempty"`  // with VerbRevert: also where no healthy instance is left to go back to
-	By     string    `json:"by"`
-	Why    string    `json:"why,omitempty"`
-	At     time.Time `json:"at"`
+	Verb   Verb `json:"verb"`
+	Weight int  `json:"weight,omitempty"` // with VerbWeights: percent, 0 to 100
+	// Force goes back also where no healthy instance is left to go back to, and sets a weight above the canary's share.
+	Force bool      `json:"force,omitempty"`
+	By    string    `json:"by"`
+	Why   string    `json:"why,omitempty"`
+	At    time.Time `json:"at"`
 }
 
 // Event is a line of the record's log.

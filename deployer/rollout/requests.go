@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -17,8 +18,20 @@ func (r *Record) takeRequests(obs Observation, now time.Time) {
 	}
 }
 
+// Refusal returns why a request was refused, from what the record has logged since; "" if it was not.
+func (q Request) Refusal(since []Event) string {
+	for _, e := range since {
+		if why, ok := strings.CutPrefix(e.What, fmt.Sprintf("does not %s: ", q.what())); ok {
+			return why
+		}
+	}
+	return ""
+}
+
 func (q Request) what() string {
 	switch {
+	case q.Verb == VerbWeights && q.Force:
+		return fmt.Sprintf("set the weight to %d %% by force", q.Weight)
 	case q.Verb == VerbWeights:
 		return fmt.Sprintf("set the weight to %d %%", q.Weight)
 	case q.Force:
@@ -76,6 +89,9 @@ func (r *Record) takeWeight(q Request, obs Observation, now time.Time) string {
 	}
 	if !r.Phase.trafficked() && r.Phase != Held {
 		return "the canary is not up yet"
+	}
+	if why := r.Spec.overload(q.Weight); why != "" && !q.Force {
+		return why + ": want --force"
 	}
 	r.Manual, r.Full, r.Paused, r.BackToHold, r.Shadow = true, false, false, false, false
 	r.Epoch = r.nextEpoch(obs)

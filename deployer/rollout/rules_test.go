@@ -149,6 +149,21 @@ func TestAPromoteByHandIsFollowed(t *testing.T) {
 	}
 }
 
+// Nomad moves the canaries of a drained node within the same deployment, which stays as healthy as it was.
+func TestADrainedCanaryIsTakenBack(t *testing.T) {
+	for _, p := range []Phase{Verifying, Settling, Baking, Watching} {
+		w := at(t, p)
+		a := w.of(newRelease)[0]
+		a.stopped = true
+		w.allocs = append(w.allocs, &alloc{of: a.of, canary: true, startedAt: w.now})
+		w.turn(0)
+		w.wantPhase(t, Aborting)
+		w.wantReason(t, "1 of 2 instances of the canary pass")
+		w.run(time.Minute, RolledBack)
+		w.atEnd()
+	}
+}
+
 func TestFirstRelease(t *testing.T) {
 	w := firstWorld(t, testSpec())
 	w.run(time.Minute, Done)
@@ -223,6 +238,15 @@ func TestAdoption(t *testing.T) {
 		}
 		w.wantPhase(t, RolledBack)
 		w.wantReason(t, "none of its instances passes")
+	})
+	t.Run("a job that is elsewhere", func(t *testing.T) {
+		w := newWorld(t, testSpec())
+		w.stable, w.stableEpoch, w.topEpoch, w.elsewhere = "", 0, 0, true
+		w.run(time.Minute, RolledBack)
+		w.wantReason(t, "not in this Nomad namespace")
+		if w.stable != "" || len(w.acts) > 0 {
+			t.Errorf("stable %q, acts %#v", w.stable, w.acts)
+		}
 	})
 	t.Run("the same again after a failure", func(t *testing.T) {
 		w := firstWorld(t, testSpec())
@@ -302,6 +326,7 @@ func TestSpecCheck(t *testing.T) {
 		"falling weights":    {func(s *Spec) { s.Steps[1].Weight = 10 }, "want above 10"},
 		"above all":          {func(s *Spec) { s.Steps[2].Weight = 101 }, "at most 100"},
 		"negative bake":      {func(s *Spec) { s.Steps[0].Bake = -1 }, "bakes for"},
+		"every namespace":    {func(s *Spec) { s.Namespace = "*" }, `namespace "*"`},
 		"not to the end":     {func(s *Spec) { s.Steps = s.Steps[:2] }, "the last step has weight 50"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package rollout
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"time"
 )
@@ -50,7 +51,7 @@ type Spec struct {
 	Strategy Strategy `json:"strategy"`
 	Steps    []Step   `json:"steps"`  // rising weights, the last one 100
 	Watch    Duration `json:"watch"`  // time at 100 % with the old side hot, before the commit
-	Count    int      `json:"count"`  // instances of the canary, and of the release that becomes stable
+	Count    int      `json:"count"`  // instances of the release once it is stable
 	Place    Duration `json:"place"`  // how long the canary may take to become healthy
 	Settle   Duration `json:"settle"` // how long the ingresses may take to serve a new weight
 	Blind    Duration `json:"blind"`  // how long Nomad may be out of reach while traffic is split
@@ -60,6 +61,17 @@ type Spec struct {
 	Hooks       []Hook    `json:"hooks,omitempty"`
 	Notify      []string  `json:"notify,omitempty"` // URLs that each change of phase is posted to
 	Keep        int       `json:"keep,omitempty"`   // ended rollouts of the model that are kept; 0: DefaultKeep
+	// Canaries is the number of instances of the canary where it is smaller than Count; 0: as many as Count.
+	Canaries int `json:"canaries,omitempty"`
+	// Share is how many percent of the requests the canary's instances are sized for; 0: all.
+	Share int `json:"share,omitempty"`
+	// Namespace and Region say where in Nomad the job is, Datacenter in which Consul the model is. Empty: wherever the
+	// clients are at home.
+	Namespace  string `json:"namespace,omitempty"`
+	Region     string `json:"region,omitempty"`
+	Datacenter string `json:"datacenter,omitempty"`
+	// Force allows steps above the share.
+	Force bool `json:"force,omitempty"`
 }
 
 // Defaults of a Spec.
@@ -107,10 +119,15 @@ func (s Spec) Check() error {
 		return fmt.Errorf("strategy %q has %d steps: want one, at 100", s.Strategy, len(s.Steps))
 	case s.Count < 1:
 		return fmt.Errorf("count %d: want at least 1 instance", s.Count)
+	case s.Canaries < 0 || s.Canaries > s.Count || s.Share < 0 || s.Share > 100:
+		return fmt.Errorf("canaries %d, share %d: want at most the count of %d, and 0 to 100 %%", s.Canaries, s.Share, s.Count)
 	case s.Watch < 0 || s.Place <= 0 || s.Settle <= 0 || s.Blind <= 0:
 		return fmt.Errorf("times: want watch ≥ 0 and place, settle and blind > 0")
 	case s.Keep < 0:
 		return fmt.Errorf("keep %d: want 0 or more", s.Keep)
+	}
+	if err := s.checkPlace(); err != nil {
+		return err
 	}
 	if err := s.Analysis.check(); err != nil {
 		return err
@@ -118,7 +135,23 @@ func (s Spec) Check() error {
 	if err := s.checkHooks(); err != nil {
 		return err
 	}
-	return s.checkSteps()
+	if err := s.checkSteps(); err != nil {
+		return err
+	}
+	return s.checkShare()
+}
+
+var placeName = regexp.MustCompile(`^[A-Za-z0-9._-]{0,128}$`)
+
+func (s Spec) checkPlace() error {
+	for _, p := range []struct{ what, name string }{
+		{"namespace", s.Namespace}, {"region", s.Region}, {"datacenter", s.Datacenter},
+	} {
+		if !placeName.MatchString(p.name) {
+			return fmt.Errorf("%s %q: want one, by its name of letters, digits and ._-", p.what, p.name)
+		}
+	}
+	return nil
 }
 
 func (s Spec) checkHooks() error {

@@ -21,7 +21,7 @@ func (r *Record) pending(obs Observation, now time.Time) []Action {
 		return acts
 	}
 	if r.Phase == Pending {
-		r.enter(Placing, now, r.Spec.Place, fmt.Sprintf("places %d instances beside %s", r.Spec.Count, r.Stable))
+		r.enter(Placing, now, r.Spec.Place, fmt.Sprintf("places %d instances beside %s%s", r.wanted(), r.Stable, r.Spec.forced()))
 	}
 	return nil
 }
@@ -32,6 +32,10 @@ func (r *Record) adopt(obs Observation, now time.Time) []Action {
 	release, n := obs.Traffic.Adoptable, obs.Nomad
 	switch {
 	case n.Down != "":
+		return nil
+	case release != "" && !n.Exists:
+		r.abort(now, fmt.Sprintf("instances of %s are registered in Consul, but their job is not in this Nomad namespace and "+
+			"region: name theirs, or choose another model name", release))
 		return nil
 	case release != "":
 	case n.Exists && (n.Current.Active() || n.Current.Status == "successful"):
@@ -53,7 +57,7 @@ func (r *Record) adopt(obs Observation, now time.Time) []Action {
 func (r *Record) placing(obs Observation, now time.Time) []Action {
 	if r.late(now) {
 		r.abort(now, fmt.Sprintf("the canary is not healthy after %s: %d of %d instances pass%s",
-			time.Duration(r.Spec.Place), obs.Canary.Passing, r.Spec.Count, suffix(obs.Canary.Trouble)))
+			time.Duration(r.Spec.Place), obs.Canary.Passing, r.wanted(), suffix(obs.Canary.Trouble)))
 		return nil
 	}
 	if obs.Nomad.Down != "" {
@@ -78,7 +82,7 @@ func suffix(s string) string {
 // placed says whether Nomad and Consul both hold all instances for healthy.
 func (r Record) placed(obs Observation) bool {
 	d := obs.Nomad.Trial
-	if d.ID == "" || obs.Canary.Passing < r.Spec.Count || obs.Canary.Critical > 0 {
+	if d.ID == "" || obs.Canary.Passing < r.wanted() || obs.Canary.Critical > 0 {
 		return false
 	}
 	if d.Canaries > 0 {

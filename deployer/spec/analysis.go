@@ -70,6 +70,10 @@ func dry(a *analysis.Spec, name string, on *bool) {
 func (r *reader) metrics(a *analysis.Spec, b analysisBlock) {
 	a.Errors = rate(a, analysis.MetricErrors, a.Errors, b.Errors)
 	a.Rejections = rate(a, analysis.MetricRejections, a.Rejections, b.Rejections)
+	if b.Attempts != nil { // without it, errors looks at the attempts, too
+		own := analysis.DefaultAttempts
+		a.Attempts = rate(a, analysis.MetricAttempts, &own, b.Attempts)
+	}
 	a.Classes = shift(a, analysis.MetricClasses, a.Classes, b.Classes)
 	a.Scores = shift(a, analysis.MetricScores, a.Scores, b.Scores)
 	if b.Split != nil {

@@ -18,6 +18,9 @@ type document struct {
 	SettleAt   hcl.Range      `hcl:"settle,attr_value_range"`
 	Blind      *string        `hcl:"blind,optional"`
 	BlindAt    hcl.Range      `hcl:"blind,attr_value_range"`
+	Namespace  *string        `hcl:"namespace,optional"`  // of Nomad
+	Region     *string        `hcl:"region,optional"`     // of Nomad
+	Datacenter *string        `hcl:"datacenter,optional"` // of Consul
 	Keep       *int           `hcl:"keep,optional"`
 	Notify     []string       `hcl:"notify,optional"`
 	Steps      []stepBlock    `hcl:"step,block"`
@@ -65,6 +68,7 @@ type analysisBlock struct {
 	Prometheus   *string       `hcl:"prometheus,optional"`   // URL of the server that answers the queries
 	Errors       *rateBlock    `hcl:"errors,block"`
 	Rejections   *rateBlock    `hcl:"rejections,block"`
+	Attempts     *rateBlock    `hcl:"attempts,block"`
 	Latency      *latencyBlock `hcl:"latency,block"`
 	Classes      *shiftBlock   `hcl:"classes,block"`
 	Scores       *shiftBlock   `hcl:"scores,block"`

@@ -126,6 +126,7 @@ func (r *reader) spec(d document) rollout.Spec {
 	s.Place = r.duration(d.Place, s.Place, d.PlaceAt)
 	s.Settle = r.duration(d.Settle, s.Settle, d.SettleAt)
 	s.Blind = r.duration(d.Blind, s.Blind, d.BlindAt)
+	s.Namespace, s.Region, s.Datacenter = or(d.Namespace, ""), or(d.Region, ""), or(d.Datacenter, "")
 	s.Keep, s.Notify = or(d.Keep, 0), d.Notify
 	s.ManualStart = r.manual(or(d.Start, "auto"), d.StartAt)
 	if len(d.Steps) > 0 {

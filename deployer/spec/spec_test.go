@@ -22,6 +22,9 @@ place    = "3m"
 settle   = "20s"
 blind    = "2m"
 keep     = 9
+namespace  = "teams"
+region     = "north"
+datacenter = "south"
 notify   = ["http://127.0.0.1:1/told"]
 
 step {
@@ -49,6 +52,7 @@ analysis {
     max    = 0.05
   }
   rejections { enabled = false }
+  attempts { margin = 0.01 }
   latency {
     ratio   = 2
     slack   = "5ms"
@@ -99,7 +103,7 @@ func TestEverything(t *testing.T) {
 	}
 	const second, minute = rollout.Duration(time.Second), rollout.Duration(time.Minute)
 	if s.Strategy != rollout.StrategyShadow || !s.ManualStart || s.Watch != 10*minute || s.Place != 3*minute ||
-		s.Settle != 20*second || s.Blind != 2*minute || s.Keep != 9 || s.Notify[0] != "http://127.0.0.1:1/told" {
+		s.Settle != 20*second || s.Blind != 2*minute || s.Keep != 9 || s.Namespace != "teams" || s.Region != "north" || s.Datacenter != "south" || s.Notify[0] != "http://127.0.0.1:1/told" {
 		t.Errorf("spec %+v", s)
 	}
 	want := []rollout.Step{{Shadow: true, Bake: 30 * second}, {Weight: 5, Bake: 2 * minute}, {Weight: 100, Bake: 2 * minute, Manual: true}}
@@ -121,6 +125,7 @@ func TestEverything(t *testing.T) {
 	}
 	got := c.Spec
 	if got.Alpha != 0.01 || *got.Errors != (analysis.Rate{Ratio: 1.2, Margin: 0.002, Max: 0.05}) || got.Rejections != nil ||
+		*got.Attempts != (analysis.Rate{Ratio: 1.1, Margin: 0.01}) ||
 		got.Latency.Slack != 5*rollout.Duration(time.Millisecond) || got.Classes.Tolerance != 0.2 || got.Split != nil ||
 		got.Shadow.Budget != 0.05 || got.Shadow.MinPairs != analysis.DefaultShadow.MinPairs || got.Queries[0].Name != "saturation" ||
 		got.Golden.Rel != 1e-3 || strings.Join(got.DryRun, " ") != "scores latency" {

@@ -19,6 +19,7 @@ func (w *World) Act(ctx context.Context, rec rollout.Record, action rollout.Acti
 	}
 	ctx, cancel := context.WithTimeout(ctx, consul.LockDelay)
 	defer cancel()
+	defer w.stirred.Store(true)
 	switch a := action.(type) {
 	case rollout.AdoptStable:
 		return w.Lease.SetStable(ctx, traffic.Stable{Release: a.Release, Epoch: a.Epoch}, w.stableIndex)

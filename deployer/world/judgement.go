@@ -2,6 +2,7 @@ package world
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/weirhq/weir/deployer/consul"
@@ -35,7 +36,9 @@ func (w *World) runJudge(ctx context.Context, wake func()) {
 }
 
 // lookAtJudgement tells the judge what there is to judge, and the observation what it says.
-func (w *World) lookAtJudgement(rec rollout.Record, instances []consul.Instance, obs *rollout.Observation) error {
+func (w *World) lookAtJudgement(
+	rec rollout.Record, instances []consul.Instance, served map[string]consul.Served, obs *rollout.Observation,
+) error {
 	if rec.Spec.Analysis == nil {
 		return nil
 	}
@@ -43,9 +46,22 @@ func (w *World) lookAtJudgement(rec rollout.Record, instances []consul.Instance,
 	if err != nil || j == nil {
 		return err
 	}
-	j.Follow(subject(rec, instances))
+	s := subject(rec, instances)
+	s.Ingresses = counting(served)
+	j.Follow(s)
 	obs.Judged = j.Latest()
 	return nil
+}
+
+// counting are the live ingresses that tell what they count.
+func counting(served map[string]consul.Served) []metrics.Ingress {
+	var out []metrics.Ingress
+	for _, node := range slices.Sorted(maps.Keys(served)) {
+		if addr := served[node].Metrics; addr != "" {
+			out = append(out, metrics.Ingress{Node: node, Addr: addr})
+		}
+	}
+	return out
 }
 
 // subject is what a record in its phase wants judged; nothing in most.

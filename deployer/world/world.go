@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/weirhq/weir/deployer/consul"
@@ -15,7 +16,6 @@ import (
 	"github.com/weirhq/weir/deployer/judge"
 	"github.com/weirhq/weir/deployer/nomad"
 	"github.com/weirhq/weir/deployer/rollout"
-	"github.com/weirhq/weir/internal/traffic"
 )
 
 // World is the world of one guardian, who holds the lease of one model.
@@ -29,6 +29,9 @@ type World struct {
 	judging     chan *judge.Judge
 	model, id   string
 	recordIndex uint64 // of the record as last read or written
+
+	last    sight       // what the last look read
+	stirred atomic.Bool // something has happened since
 
 	stableIndex  uint64               // of the stable key as last looked at
 	modifyIndex  uint64               // of the job as last looked at
@@ -81,62 +84,37 @@ func (w *World) Reload(ctx context.Context) (rollout.Record, error) {
 // Watch wakes on events of Nomad and Consul, and carries out what takes its time.
 func (w *World) Watch(ctx context.Context, wake func()) {
 	var wg sync.WaitGroup
-	wg.Go(func() { w.Nomad.Watch(ctx, w.model, wake) })
-	wg.Go(func() { w.Consul.Watch(ctx, w.model, wake) })
+	stir := func() { w.stirred.Store(true); wake() }
+	wg.Go(func() { w.Nomad.Watch(ctx, w.model, stir) })
+	wg.Go(func() { w.Consul.Watch(ctx, w.model, stir) })
 	wg.Go(func() { w.errands.run(ctx, wake) })
 	wg.Go(func() { w.runJudge(ctx, wake) })
 	wg.Wait()
 }
 
-// Look reads everything. That Nomad can't be reached is part of the observation; Consul must answer.
-func (w *World) Look(ctx context.Context, rec rollout.Record) (rollout.Observation, error) {
+// Look reads everything, unless what was seen last still holds. That Nomad can't be reached is part of the observation;
+// Consul must answer.
+func (w *World) Look(ctx context.Context, rec rollout.Record, since time.Time) (rollout.Observation, error) {
 	var obs rollout.Observation
-	ctx, cancel := context.WithTimeout(ctx, consul.TTL/2)
-	defer cancel()
-	// An operator's request is another writer's change of the record: it must be seen before the next decision.
-	if s, err := w.Consul.Load(ctx, w.model, w.id); err != nil {
-		return obs, err
-	} else if s.Index != w.recordIndex {
-		return obs, controller.ErrConflict
+	if !w.holds(ctx, since) {
+		if err := w.read(ctx, rec); err != nil {
+			return obs, err
+		}
 	}
-	keys, err := w.Consul.Traffic(ctx, w.model)
-	if err != nil {
-		return obs, err
-	}
-	instances, err := w.Consul.Instances(ctx, w.model)
-	if err != nil {
-		return obs, err
-	}
-	served, err := w.Consul.Ingresses(ctx)
-	if err != nil {
-		return obs, err
-	}
-	w.stableIndex = keys.StableIndex
-	obs.Traffic = w.traffic(keys, instances, served)
-	view := w.lookAtNomad(ctx, rec, &obs)
-	obs.Canary = side(obs.Canary, ofAttempt(instances, view), rec.Release)
-	obs.Stable = side(obs.Stable, instances, rec.Stable)
-	w.errands.look(&obs)
-	return obs, w.lookAtJudgement(rec, instances, &obs)
-}
-
-func (w *World) lookAtNomad(ctx context.Context, rec rollout.Record, obs *rollout.Observation) nomad.View {
-	// Bounded well below the lease, so that a hanging Nomad can't keep the guardian from Consul.
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	view, err := w.Nomad.Look(ctx, w.model, rec.Attempt, rec.Stable)
-	if err != nil {
-		obs.Nomad.Down = err.Error()
-		return view
-	}
-	w.modifyIndex, w.jobVersion = view.Index, view.State.Version
-	obs.Nomad = view.State
-	obs.Canary = rollout.Side{Running: view.Canary.Running, Dead: view.Canary.Dead, Trouble: view.Canary.Trouble}
+	s := w.last
+	w.stableIndex, w.modifyIndex, w.jobVersion = s.keys.StableIndex, s.view.Index, s.view.State.Version
+	obs.Traffic = w.traffic(s.keys, s.instances, s.served)
+	obs.Nomad = s.view.State
+	obs.Nomad.Down = s.nomadDown
+	obs.Canary = rollout.Side{Running: s.view.Canary.Running, Dead: s.view.Canary.Dead, Trouble: s.view.Canary.Trouble}
 	obs.Stable = rollout.Side{
-		Running: view.Stable.Running, Dead: view.Stable.Dead, Stuck: view.Stable.Stuck, Open: view.Stable.Open,
-		Trouble: view.Stable.Trouble,
+		Running: s.view.Stable.Running, Dead: s.view.Stable.Dead, Stuck: s.view.Stable.Stuck, Open: s.view.Stable.Open,
+		Trouble: s.view.Stable.Trouble,
 	}
-	return view
+	obs.Canary = side(obs.Canary, ofAttempt(s.instances, s.view), rec.Release)
+	obs.Stable = side(obs.Stable, s.instances, rec.Stable)
+	w.errands.look(&obs)
+	return obs, w.lookAtJudgement(rec, s.instances, s.served, &obs)
 }
 
 // ofAttempt leaves out the instances of earlier attempts: those of a node that was lost stay registered, as critical,
@@ -179,7 +157,7 @@ func oneLine(s string) string {
 	return fmt.Sprintf("%q", s)
 }
 
-func (w *World) traffic(keys consul.Keys, instances []consul.Instance, served map[string]traffic.Ingress) rollout.Traffic {
+func (w *World) traffic(keys consul.Keys, instances []consul.Instance, served map[string]consul.Served) rollout.Traffic {
 	t := rollout.Traffic{Served: map[string]string{}}
 	if keys.Stable != nil {
 		t.Stable, t.Previous, t.Epoch = keys.Stable.Release, keys.Stable.Previous, keys.Stable.Epoch
@@ -192,7 +170,7 @@ func (w *World) traffic(keys consul.Keys, instances []consul.Instance, served ma
 		}
 	}
 	for node, in := range served {
-		t.Served[node] = in.Epoch[w.model]
+		t.Served[node] = in.Epoch
 		if in.Stale {
 			t.Served[node] += " (stale)"
 		}
@@ -202,7 +180,7 @@ func (w *World) traffic(keys consul.Keys, instances []consul.Instance, served ma
 }
 
 // lostIngress is when an ingress was last lost that has not come back; zero for never.
-func (w *World) lostIngress(served map[string]traffic.Ingress) time.Time {
+func (w *World) lostIngress(served map[string]consul.Served) time.Time {
 	for node := range w.ingresses {
 		if _, alive := served[node]; alive {
 			delete(w.missing, node)

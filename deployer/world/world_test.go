@@ -8,7 +8,6 @@ import (
 	"github.com/weirhq/weir/deployer/consul"
 	"github.com/weirhq/weir/deployer/nomad"
 	"github.com/weirhq/weir/deployer/rollout"
-	"github.com/weirhq/weir/internal/traffic"
 )
 
 func TestSide(t *testing.T) {
@@ -67,10 +66,10 @@ func TestAdoptable(t *testing.T) {
 }
 
 func TestLostIngress(t *testing.T) {
-	seen := func(nodes ...string) map[string]traffic.Ingress {
-		out := map[string]traffic.Ingress{}
+	seen := func(nodes ...string) map[string]consul.Served {
+		out := map[string]consul.Served{}
 		for _, n := range nodes {
-			out[n] = traffic.Ingress{}
+			out[n] = consul.Served{}
 		}
 		return out
 	}

@@ -40,6 +40,7 @@ var (
 type collector struct {
 	counts *Counts
 	model  string
+	draws  bool // nothing but first attempts, which judges read again and again
 }
 
 // Describe sends nothing: which series there are is known when they are collected.
@@ -49,13 +50,20 @@ func (collector) Describe(chan<- *prometheus.Desc) {}
 func (c collector) Collect(ch chan<- prometheus.Metric) {
 	c.counts.mu.Lock()
 	defer c.counts.mu.Unlock()
+	gauge(ch, descInfo, 1, c.counts.node)
+	gauge(ch, descStart, float64(c.counts.began.UnixMicro())/1e6)
 	for s, t := range c.counts.series {
 		if c.wants(s.model) {
-			t.collect(ch, s, c.counts.epochs[s.model].name)
+			t.collectDraws(ch, s, c.counts.epochs[s.model].name)
+			if !c.draws {
+				t.collect(ch, s)
+			}
 		}
 	}
-	c.serving(ch)
-	c.process(ch)
+	if !c.draws {
+		c.serving(ch)
+		c.process(ch)
+	}
 }
 
 func (c collector) wants(model string) bool { return c.model == "" || c.model == model }
@@ -68,7 +76,13 @@ func gauge(ch chan<- prometheus.Metric, d *prometheus.Desc, v float64, labels ..
 	ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 }
 
-func (t *tally) collect(ch chan<- prometheus.Metric, s series, epoch string) {
+func (t *tally) collectDraws(ch chan<- prometheus.Metric, s series, epoch string) {
+	for code, n := range t.draws {
+		counter(ch, descDraws, n, s.model, s.release, epoch, strconv.Itoa(code))
+	}
+}
+
+func (t *tally) collect(ch chan<- prometheus.Metric, s series) {
 	total := uint64(0)
 	for code, n := range t.codes {
 		total += n
@@ -76,9 +90,6 @@ func (t *tally) collect(ch chan<- prometheus.Metric, s series, epoch string) {
 	}
 	for kind, n := range t.attempts {
 		counter(ch, descAttempts, n, s.model, s.release, kind)
-	}
-	for code, n := range t.draws {
-		counter(ch, descDraws, n, s.model, s.release, epoch, strconv.Itoa(code))
 	}
 	counter(ch, descAway, t.away, s.model, s.release)
 	upTo, below := map[float64]uint64{}, uint64(0)
@@ -114,7 +125,6 @@ func number(epoch string) float64 {
 
 // process shows how the ingress itself is.
 func (c collector) process(ch chan<- prometheus.Metric) {
-	gauge(ch, descInfo, 1, c.counts.node)
 	s := c.counts.state
 	stale := 0.0
 	if s.Stale {
@@ -127,5 +137,4 @@ func (c collector) process(ch chan<- prometheus.Metric) {
 	counter(ch, descReloads, s.Reloads)
 	counter(ch, descBroken, c.counts.broken)
 	counter(ch, descUnknown, c.counts.unknown)
-	gauge(ch, descStart, float64(c.counts.began.UnixMicro())/1e6)
 }

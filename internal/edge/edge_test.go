@@ -255,6 +255,9 @@ func TestServedState(t *testing.T) {
 		t.Errorf("of one model: %v", got)
 	}
 	c.Add([][]byte{request(first, blue, "", 200, "1 200")})
+	if got := page(t, c, "iris&only=first_attempts"); len(got) != 3 { // with node and start
+		t.Errorf("first attempts only: %v", got)
+	}
 	c.mu.Lock()
 	c.forget(table{}, time.Now().Add(2*forget))
 	left := len(c.series)

@@ -12,7 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Path is where the numbers are served; with the parameter model those of one model only.
+// Path is where the numbers are served; with the parameter model those of one model, with only=first_attempts nothing but
+// those.
 const Path = "/metrics"
 
 // Handler serves the counts in Prometheus's format.
@@ -20,7 +21,7 @@ func (c *Counts) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+Path, func(w http.ResponseWriter, r *http.Request) {
 		registry := prometheus.NewRegistry()
-		registry.MustRegister(collector{c, r.URL.Query().Get("model")})
+		registry.MustRegister(collector{c, r.URL.Query().Get("model"), r.URL.Query().Get("only") == "first_attempts"})
 		promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(w, r)
 	})
 	return mux

@@ -4,11 +4,14 @@
 // It takes all settings of the inference server, and:
 //
 //	--fault-after  FAULT_AFTER  number of answered predictions after which the fault shows (default 0: at once)
-//	--fault-kind   FAULT_KIND   what shows: unhealthy, errors, slow, crash or none (default none)
+//	--fault-kind   FAULT_KIND   what shows: unhealthy, errors, slow, wrong, crash, reset or none (default none)
+//	--fault-share  FAULT_SHARE  part of the predictions that show errors, slowness, wrong answers or resets (default 1)
 //	--fault-delay  FAULT_DELAY  how long a slow answer waits (default 500ms)
+//	--fault-body   FAULT_BODY   the request that a wrong answer answers (default: a row of iris)
 //
-// The kinds: "unhealthy" answers /health with 503, and predictions as before; "errors" answers every prediction with
-// 500; "slow" answers them late; "crash" ends the process with exit code 3.
+// The kinds: "unhealthy" answers /health with 503, and predictions as before; "errors" answers predictions with 500;
+// "slow" answers them late; "wrong" answers them as if they were another request; "crash" ends the process with exit
+// code 3; "reset" closes their connections without an answer, and neither counts them nor is unhealthy. While it runs, POST /fault?kind=errors&share=0.2 changes what shows.
 package main
 
 import (
@@ -41,7 +44,7 @@ func run(ctx context.Context, args []string) int {
 		return fail(err, 2)
 	}
 	f.log = slog.New(slog.NewTextHandler(os.Stderr, nil))
-	f.log.Warn("this is the faulty test server", "kind", f.kind, "after", f.after)
+	f.log.Warn("this is the faulty test server", "kind", f.now.kind, "after", f.now.after)
 	s, err := server.New(ctx, server.Options{Config: cfg, Logger: f.log, Wrap: f.wrap, Computing: f.computing})
 	if err != nil {
 		return fail(err, 1)

@@ -21,9 +21,13 @@ import (
 type Config struct {
 	URL     string        // of the predict endpoint; on loopback
 	Body    string        // JSON
+	Bodies  []string      // sent in turn by each client, in place of Body
 	Clients int           // connections, each with one request at a time; default 8
 	Pause   time.Duration // think time of each client between two requests
 	Timeout time.Duration // of one request; default 10 s
+
+	// Each, if set, is told of every request when it is over. The clients call it at the same time.
+	Each func(Answer)
 
 	// Network is where the target may be beside loopback: a network that the test itself has made, in a network
 	// namespace. The zero value allows none.
@@ -37,6 +41,17 @@ func (c Config) check(target string) error {
 		return nil
 	}
 	return fmt.Errorf("start the load: %s is neither on loopback nor in the test's own network", c.URL)
+}
+
+// Answer is one request that is over.
+type Answer struct {
+	Began, At time.Time     // when it was sent, and when it was over
+	Pause     time.Duration // from the answer before, on the same connection, to At
+	Request   string        // the body that was sent
+	Release   string        // that answered; "" where none did
+	Status    int           // 0 where there was no answer
+	Body      []byte
+	Err       error // why it counts as lost; nil for a good answer
 }
 
 // Lost is a request without a good answer: no answer at all, or a status other than 200.
@@ -104,6 +119,9 @@ func Start(ctx context.Context, cfg Config) (*Load, error) {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = 10 * time.Second
 	}
+	if len(cfg.Bodies) == 0 {
+		cfg.Bodies = []string{cfg.Body}
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, cfg.URL, nil)
 	if err != nil {
 		return nil, fmt.Errorf("start the load: %w", err)
@@ -144,10 +162,12 @@ func (l *Load) client(ctx context.Context) {
 	transport := &http.Transport{MaxIdleConnsPerHost: 1}
 	defer transport.CloseIdleConnections()
 	c := &http.Client{Transport: transport, Timeout: l.cfg.Timeout}
-	for ctx.Err() == nil {
+	last := time.Now()
+	for i := 0; ctx.Err() == nil; i++ {
 		// The request outlives the end of the load: it has been sent, so its answer counts.
-		release, err := l.request(context.WithoutCancel(ctx), c)
-		l.note(release, err)
+		a := l.request(context.WithoutCancel(ctx), c, l.cfg.Bodies[i%len(l.cfg.Bodies)])
+		a.Pause, last = a.At.Sub(last), a.At
+		l.note(a)
 		if l.cfg.Pause > 0 {
 			select {
 			case <-ctx.Done():
@@ -157,38 +177,42 @@ func (l *Load) client(ctx context.Context) {
 	}
 }
 
-func (l *Load) request(ctx context.Context, c *http.Client) (release string, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, l.cfg.URL, bytes.NewBufferString(l.cfg.Body))
+func (l *Load) request(ctx context.Context, c *http.Client, body string) (a Answer) {
+	a = Answer{Began: time.Now(), Request: body}
+	defer func() { a.At = time.Now() }()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, l.cfg.URL, bytes.NewBufferString(body))
 	if err != nil {
-		return "", err
+		a.Err = err
+		return a
 	}
 	// Without GetBody Go's client does not hide a lost request by sending it again.
 	req.GetBody = nil
 	req.Header.Set("Content-Type", "application/json")
 	res, err := c.Do(req)
 	if err != nil {
-		return "", err
+		a.Err = err
+		return a
 	}
 	defer res.Body.Close()
-	release = res.Header.Get(traffic.HeaderRelease)
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		return release, err
+	a.Release, a.Status = res.Header.Get(traffic.HeaderRelease), res.StatusCode
+	a.Body, a.Err = io.ReadAll(res.Body)
+	if a.Err == nil && a.Status != http.StatusOK {
+		a.Err = fmt.Errorf("status %d: %.200s", a.Status, a.Body)
 	}
-	if res.StatusCode != http.StatusOK {
-		return release, fmt.Errorf("status %d: %.200s", res.StatusCode, body)
-	}
-	return release, nil
+	return a
 }
 
-func (l *Load) note(release string, err error) {
+func (l *Load) note(a Answer) {
+	if l.cfg.Each != nil {
+		l.cfg.Each(a)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.counts.Sent++
-	if err != nil {
-		l.counts.Lost = append(l.counts.Lost, Lost{At: time.Now(), What: err.Error(), Release: release})
+	if a.Err != nil {
+		l.counts.Lost = append(l.counts.Lost, Lost{At: a.At, What: a.Err.Error(), Release: a.Release})
 		return
 	}
-	l.counts.ByRelease[release]++
-	l.last[release] = time.Now()
+	l.counts.ByRelease[a.Release]++
+	l.last[a.Release] = a.At
 }
