@@ -54,7 +54,7 @@ func keys[V any](m map[string]V) []string {
 // classes returns the estimators of a library that a file holds, at whatever depth.
 func classes(t *testing.T, content []byte, library string) []string {
 	t.Helper()
-	data, err := pickle.Unpack(content)
+	data, err := pickle.Unpack(content, model.Known)
 	if err != nil {
 		t.Fatal(err)
 	}

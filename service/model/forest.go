@@ -23,24 +23,37 @@ type forestSpec struct {
 // missing numbers in it, with NaN replaced by what a plain comparison sends the right way.
 type forest struct {
 	forestSpec
-	uses    []use
-	trees   []tree
-	steps   int // of a walk through all trees
-	values  []float64
-	sets    []categorySet
-	hasSets bool
-	narrow  packed[float32, uint32]
-	wide    packed[float64, uint64] // in place of narrow
+	uses     []use
+	trees    []tree
+	roots    []uint32   // of the trees, and the last one's again up to a multiple of 8
+	walk     walkLength // of any tree
+	steps    int        // of the walks through all trees
+	values   []float64
+	values32 []float32 // in place of values, for sums of 32 bits
+	sets     []categorySet
+	hasSets  bool
+	narrow   packed[uint32]
+	wide     packed[uint64] // in place of narrow
 }
 
+// tree is one tree, and how long the walks through it are.
 type tree struct {
-	root  uint32
-	depth int
-	sure  int // steps after which walks are asked whether they have ended: depth, if most leaves are near it
-	leaf  int // where the numbers of its leaves begin in values
-	to    int // first output that they add to
-	sets  bool
+	root uint32
+	walk walkLength
+	to   int // first output that its leaves add to
+	sets bool
+
+	crown crown // where nodes have 8 bytes
 }
+
+// walkLength says how many steps lead to the leaves.
+type walkLength struct {
+	sure  int // steps after which walks are asked whether they have ended
+	depth int // steps after which all have; no more than sure, if most leaves are near it
+}
+
+// after is what is left after some steps.
+func (l walkLength) after(steps int) walkLength { return walkLength{l.sure - steps, l.depth - steps} }
 
 // parallelSteps is the number of steps from which on another goroutine is worth its start.
 const parallelSteps = 1 << 17
@@ -96,103 +109,27 @@ func (f *forest) addRows(x []float64, from, to int, acc []float64, s *Scratch) e
 	if err := f.check(x, from, to); err != nil {
 		return err
 	}
-	if f.narrow != nil {
-		addAll(f, f.narrow, x, from, to, acc, &s.trees32)
-	} else {
-		addAll(f, f.wide, x, from, to, acc, &s.trees64)
+	x, acc = x[from*f.columns:to*f.columns], acc[from*f.outputs:to*f.outputs]
+	if !f.sums32 {
+		addAll(f, f.values, x, to-from, acc, s)
+		return nil
+	}
+	acc32 := grow(&s.sums32, len(acc))
+	for i, v := range acc {
+		acc32[i] = float32(v)
+	}
+	addAll(f, f.values32, x, to-from, acc32, s)
+	for i, v := range acc32 {
+		acc[i] = float64(v)
 	}
 	return nil
 }
 
-// Bounds of a block, whose prepared rows should stay in the cache.
-const (
-	blockRows    = 1024
-	blockNumbers = 1 << 16
-)
-
-// addAll takes blocks of rows through one tree before the next, and the few rows that are left one by one.
-func addAll[T number, R word](f *forest, p packed[T, R], x []float64, from, to int, acc []float64, w *treeRows[T]) {
-	block := max(lanes, min(blockRows, blockNumbers/max(1, len(f.uses))/lanes*lanes))
-	w.reserve(len(f.uses), min(block, to-from)/lanes)
-	for to-from >= lanes {
-		rows := min(block, (to-from)/lanes*lanes)
-		for r := 0; r < rows; r += lanes {
-			w.prepare8(f, x[(from+r)*f.columns:(from+r+lanes)*f.columns], r/lanes)
-		}
-		for i := range f.trees {
-			addBlock(f, p, &f.trees[i], w, rows, acc[from*f.outputs:(from+rows)*f.outputs])
-		}
-		from += rows
-	}
-	for ; from < to; from++ {
-		w.prepare1(f, x[from*f.columns:(from+1)*f.columns])
-		addRow(f, p, w, acc[from*f.outputs:(from+1)*f.outputs])
-	}
-}
-
-// addBlock finds the leaves of all rows before it adds them up: these loads don't wait for one another.
-func addBlock[T number, R word](f *forest, p packed[T, R], t *tree, w *treeRows[T], rows int, acc []float64) {
-	leaves := w.leaves[:rows]
-	if t.sets {
-		for r := range leaves {
-			leaves[r] = p.payload(p.ofRow(R(t.root), w.group(f, r/lanes), r%lanes, f.sets))
-		}
+// addAll adds to acc, in the numbers that sums are in.
+func addAll[T sum](f *forest, values []T, x []float64, rows int, acc []T, s *Scratch) {
+	if f.narrow != nil {
+		(&evaluation[uint32, T]{f, f.narrow, values, &s.trees32}).add(x, rows, acc)
 	} else {
-		for r := 0; r < rows; r += lanes {
-			p.ofRows(R(t.root), t.depth, t.sure, w.group(f, r/lanes), (*[lanes]uint32)(leaves[r:]))
-		}
-	}
-	f.addLeaves(t, leaves, acc)
-}
-
-// addLeaves adds the leaf of each row. The usual widths have loops of their own.
-func (f *forest) addLeaves(t *tree, leaves []uint32, acc []float64) {
-	values, k := f.values[t.leaf:], f.outputs
-	switch {
-	case f.width == 1 && !f.sums32:
-		for r, n := range leaves {
-			acc[r*k+t.to] += values[n]
-		}
-	case f.width == 1:
-		for r, n := range leaves {
-			acc[r*k+t.to] = float64(float32(acc[r*k+t.to]) + float32(values[n]))
-		}
-	case f.width == 2 && k == 2 && !f.sums32:
-		for r, n := range leaves {
-			v, to := values[2*n:], acc[2*r:]
-			to[0] += v[0]
-			to[1] += v[1]
-		}
-	default:
-		for r, n := range leaves {
-			f.addLeaf(t, int(n), acc[r*k:(r+1)*k])
-		}
-	}
-}
-
-func addRow[T number, R word](f *forest, p packed[T, R], w *treeRows[T], acc []float64) {
-	var leaf [lanes]uint32
-	for from := 0; from < len(f.trees); from += lanes {
-		trees := f.trees[from:min(from+lanes, len(f.trees))]
-		p.ofTrees(trees, w.row, &leaf)
-		for i := range trees {
-			if trees[i].sets {
-				leaf[i] = p.payload(p.ofRow(R(trees[i].root), w.group(f, 0), 0, f.sets))
-			}
-			f.addLeaf(&trees[i], int(leaf[i]), acc)
-		}
-	}
-}
-
-func (f *forest) addLeaf(t *tree, n int, acc []float64) {
-	values := f.values[t.leaf+n*f.width:]
-	if f.sums32 {
-		for k := range f.width {
-			acc[t.to+k] = float64(float32(acc[t.to+k]) + float32(values[k]))
-		}
-		return
-	}
-	for k := range f.width {
-		acc[t.to+k] += values[k]
+		(&evaluation[uint64, T]{f, f.wide, values, &s.trees64}).add(x, rows, acc)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"testing"
+	"unsafe"
 )
 
 // testTree is a tree as arrays, with an evaluation of its own to compare with.
@@ -175,13 +176,14 @@ func TestForestNamesTheFirstBadNumber(t *testing.T) {
 func TestForestMemory(t *testing.T) {
 	spec := forestSpec{columns: 20, outputs: 2, width: 2, round32: true}
 	r := rand.New(rand.NewPCG(2, 2))
-	var trees []*testTree
+	var grown []*testTree
 	for range 20 {
-		trees = append(trees, randomTree(r, spec, 2000, false, false))
+		grown = append(grown, randomTree(r, spec, 2000, false, false))
 	}
-	f := pack(t, spec, trees)
+	f := pack(t, spec, grown)
 	arrays := 8*len(f.narrow) + 8*len(f.values)
-	all := 8*cap(f.narrow) + 8*cap(f.values) + 48*cap(f.trees) + 16*cap(f.uses)
+	trees := cap(f.trees) * int(unsafe.Sizeof(tree{}))
+	all := 8*cap(f.narrow) + 8*cap(f.values) + trees + 4*cap(f.roots) + 16*cap(f.uses)
 	if float64(all) > 1.2*float64(arrays) {
 		t.Errorf("%d bytes for arrays of %d", all, arrays)
 	}

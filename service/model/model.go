@@ -124,10 +124,7 @@ func load(data []byte) (m *Model, l *loader, err error) {
 			m, l, err = nil, nil, fmt.Errorf("the file is damaged: %.200s", fmt.Sprint(r))
 		}
 	}()
-	if data, err = pickle.Unpack(data); err != nil {
-		return nil, nil, err
-	}
-	v, err := pickle.Load(data, Known)
+	v, size, err := pickle.Read(data, Known)
 	if err != nil {
 		return nil, nil, advised(err)
 	}
@@ -135,7 +132,7 @@ func load(data []byte) (m *Model, l *loader, err error) {
 	if !ok {
 		return nil, nil, errors.New("the file holds no estimator: want one fitted estimator of scikit-learn, XGBoost or LightGBM")
 	}
-	l = newLoader(len(data))
+	l = newLoader(size)
 	l.root = o
 	est, err := l.build(o)
 	if err != nil {

@@ -1,7 +1,6 @@
 package model
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -57,20 +56,33 @@ func (s *categorySet) has(v float64) bool {
 type packer struct {
 	loader *loader
 	f      forest
-	nodes  packed[float64, uint64]
-	small  packed[float32, uint32] // in place of nodes, as long as all fit
-	index  [missingKinds][]int32   // of a rule and a column: where a prepared row has it, plus 1
-	seen   []bool                  // of one tree, by place
-	order  []int                   // the places of one tree's nodes as they are packed
+	nodes  packed[uint64]
+	small  packed[uint32]        // in place of nodes, as long as all fit
+	index  [missingKinds][]int32 // of a rule and a column: where a prepared row has it, plus 1
+	leaves int
+
+	// Of the tree that is being packed:
+	t             tree
+	at            func(i int, node *rawNode) error
+	raw           rawNode
+	seen          []bool // by place
+	open          []pair // that begin the next blocks
+	block         []pair
+	depths, first int // the sum of its leaves' depths, and the number of the first
 }
 
 // newPacker starts a forest; nodes is about how many nodes it will have.
 func (l *loader) newPacker(spec forestSpec, nodes int) *packer {
-	p := &packer{loader: l, f: forest{forestSpec: spec, values: make([]float64, 0, (nodes/2+nodes/64+64)*spec.width)}}
-	if spec.round32 {
-		p.small = make(packed[float32, uint32], 0, nodes)
+	p := &packer{loader: l, f: forest{forestSpec: spec}}
+	if numbers := (nodes/2 + nodes/64 + 64) * spec.width; spec.sums32 {
+		p.f.values32 = make([]float32, 0, numbers)
 	} else {
-		p.nodes = make(packed[float64, uint64], 0, nodes)
+		p.f.values = make([]float64, 0, numbers)
+	}
+	if spec.round32 {
+		p.small = make(packed[uint32], 0, nodes+nodes/64+64)
+	} else {
+		p.nodes = make(packed[uint64], 0, nodes+nodes/64+64)
 	}
 	return p
 }
@@ -80,56 +92,109 @@ func (l *loader) newPacker(spec forestSpec, nodes int) *packer {
 //
 // Each node may be reached once, so that there are neither cycles nor shared branches.
 func (p *packer) tree(n, to int, at func(i int, node *rawNode) error) error {
-	if n < 1 || p.len()+n > math.MaxInt32 {
+	if n < 1 || p.len()+n+1 > math.MaxInt32 {
 		return fmt.Errorf("it has %d nodes: want at least 1, and in all trees less than 2^31", n)
 	}
-	base, t := p.len(), tree{root: uint32(p.len()), leaf: len(p.f.values), to: to}
-	seen, order, levelEnd := grow(&p.seen, n), append(grow(&p.order, n)[:0], 0), 1
-	clear(seen)
-	depths, leaves := 0, 0
-	var raw rawNode
-	for k := 0; k < len(order); k++ {
-		if k == levelEnd {
-			t.depth, levelEnd = t.depth+1, len(order)
-		}
-		i := order[k]
-		if seen[i] {
-			return fmt.Errorf("node %d is reached in two ways", i)
-		}
-		seen[i] = true
-		raw = rawNode{depth: t.depth, value: raw.value[:0]}
-		if err := at(i, &raw); err != nil {
+	if p.len()%2 == 0 { // pairs are not to be in two lines of the cache
+		p.push(math.NaN(), 0, 0)
+	}
+	p.t, p.at, p.depths, p.first = tree{root: uint32(p.len()), to: to}, at, 0, p.leaves
+	p.seen = grow(&p.seen, n)
+	clear(p.seen)
+	p.block, p.open = p.block[:0], p.open[:0]
+	if err := p.add(0, 0); err != nil {
+		return err
+	}
+	p.open = append(p.open, p.block...)
+	for k := 0; k < len(p.open); k++ {
+		if err := p.addBlock(p.open[k]); err != nil {
 			return err
 		}
-		if raw.leaf {
-			p.leaf(&t, raw.value)
-			depths, leaves = depths+t.depth, leaves+1
-			continue
-		}
-		if err := p.check(i, n, &raw); err != nil {
-			return err
-		}
-		order = append(order, raw.left, raw.right)
-		if len(order) > n {
-			return errors.New("a node is reached in two ways")
-		}
-		p.split(&t, &raw, base+len(order)-1)
 	}
-	if t.sure = t.depth; t.depth > depths/leaves+6 {
-		t.sure = depths/leaves + 2
+	t := &p.t
+	mean := p.depths / (p.leaves - p.first) // depth of a leaf
+	t.walk.sure = t.walk.depth
+	if t.walk.depth > mean+6 {
+		t.walk.sure = mean + 2
 	}
-	p.f.trees = append(p.f.trees, t)
-	p.f.steps += t.depth + 1
+	p.f.trees = append(p.f.trees, *t)
+	p.f.walk = walkLength{max(p.f.walk.sure, mean), max(p.f.walk.depth, t.walk.depth)}
+	p.f.steps += t.walk.depth + 1
 	return nil
 }
 
-func (p *packer) leaf(t *tree, value []float64) {
-	p.f.values = append(p.f.values, value...)
-	number := (len(p.f.values)-t.leaf)/p.f.width - 1
-	p.push(nan64(number), number, p.len(), 0)
+// pair are the children of a node that was packed.
+type pair struct{ left, right, parent, depth int }
+
+// lineBytes is what the cache loads at once.
+const lineBytes = 64
+
+// addBlock packs a pair, and of those below it the nearest, as far as they fit into a line of the cache. The others
+// begin blocks of their own, later.
+func (p *packer) addBlock(top pair) error {
+	line := lineBytes / 8
+	if p.small == nil {
+		line = lineBytes / 16
+	}
+	room := line - p.len()%line
+	p.block = append(p.block[:0], top)
+	for k := 0; k < len(p.block); k++ {
+		b := p.block[k]
+		if 2*k >= room {
+			p.open = append(p.open, b)
+			continue
+		}
+		p.link(b.parent, p.len()+1-b.parent)
+		if err := p.add(b.left, b.depth); err != nil {
+			return err
+		}
+		if err := p.add(b.right, b.depth); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func (p *packer) check(i, n int, raw *rawNode) error {
+// add packs node i; its children are to follow.
+func (p *packer) add(i, depth int) error {
+	if p.seen[i] {
+		return fmt.Errorf("node %d is reached in two ways", i)
+	}
+	p.seen[i] = true
+	raw := &p.raw
+	*raw = rawNode{depth: depth, value: raw.value[:0]}
+	if err := p.at(i, raw); err != nil {
+		return err
+	}
+	if raw.leaf {
+		p.t.walk.depth = max(p.t.walk.depth, depth)
+		p.depths += depth
+		p.leaf(raw.value)
+		return nil
+	}
+	if err := p.check(i, raw); err != nil {
+		return err
+	}
+	p.block = append(p.block, pair{raw.left, raw.right, p.len(), depth + 1})
+	p.split(raw)
+	return nil
+}
+
+// leaf adds a leaf, and its numbers to those of the leaves so far.
+func (p *packer) leaf(value []float64) {
+	p.push(math.NaN(), p.leaves, 0)
+	p.leaves++
+	if !p.f.sums32 {
+		p.f.values = append(p.f.values, value...)
+		return
+	}
+	for _, v := range value {
+		p.f.values32 = append(p.f.values32, float32(v))
+	}
+}
+
+func (p *packer) check(i int, raw *rawNode) error {
+	n := len(p.seen)
 	if raw.left < 0 || raw.left >= n || raw.right < 0 || raw.right >= n {
 		return fmt.Errorf("node %d has the children %d and %d: want 0 to %d", i, raw.left, raw.right, n-1)
 	}
@@ -142,37 +207,67 @@ func (p *packer) check(i, n int, raw *rawNode) error {
 	return nil
 }
 
-func (p *packer) split(t *tree, raw *rawNode, right int) {
-	threshold, payload := raw.threshold, 0
-	switch {
-	case raw.set != nil:
-		payload, t.sets, p.f.hasSets = len(p.f.sets), true, true
-		threshold = nan64(payload)
+func (p *packer) split(raw *rawNode) {
+	column := p.use(raw.column, raw.missing)
+	if raw.set != nil {
+		p.t.sets, p.f.hasSets = true, true
 		p.f.sets = append(p.f.sets, *raw.set)
-	case p.f.round32:
+		p.push(math.NaN(), len(p.f.sets)-1, column)
+		return
+	}
+	threshold := raw.threshold
+	if p.f.round32 {
 		threshold = floorFloat32(threshold)
 	}
-	p.push(threshold, payload, right, p.use(raw.column, raw.missing))
+	p.push(threshold, 0, column)
 }
 
 // len is the number of nodes so far.
 func (p *packer) len() int { return len(p.small) + len(p.nodes) }
 
-// push adds a node to the small ones, or from the first on that doesn't fit to the large ones. A threshold that is NaN
-// has a payload.
-func (p *packer) push(threshold float64, payload, child, column int) {
-	if p.small != nil {
-		if child < narrowNodes && column < narrowColumns && payload < narrowPayload {
-			small := float32(threshold)
-			if threshold != threshold {
-				small = math.Float32frombits(0x7fc0<<16 | uint32(payload))
-			}
-			p.small = append(p.small, makeNode[float32, uint32](small, child, column))
-			return
-		}
-		p.nodes, p.small = widened(p.small), nil
+// push adds a node that leads to itself to the small ones, or from the first on that doesn't fit to the large ones. In
+// place of a threshold it can be a number, of a leaf or a set.
+func (p *packer) push(threshold float64, number, column int) {
+	if p.small != nil && column < narrowColumns && number < narrowCut {
+		p.small = append(p.small, node[uint32]{cutOf[uint32](threshold, number), refTo[uint32](0, column)})
+		return
 	}
-	p.nodes = append(p.nodes, makeNode[float64, uint64](threshold, child, column))
+	p.widen()
+	p.nodes = append(p.nodes, node[uint64]{cutOf[uint64](threshold, number), refTo[uint64](0, column)})
+}
+
+// link makes node i lead to children.
+func (p *packer) link(i, distance int) {
+	if p.small != nil && distance < narrowDistance {
+		p.small[i].ref += refTo[uint32](distance, 0)
+		return
+	}
+	p.widen()
+	p.nodes[i].ref += refTo[uint64](distance, 0)
+}
+
+// widen makes large nodes of the small ones.
+func (p *packer) widen() {
+	if p.small == nil {
+		return
+	}
+	p.nodes = make(packed[uint64], len(p.small), 2*len(p.small))
+	for i, n := range p.small {
+		cut := uint64(n.cut)
+		if n.cut >= lowest[uint32]() {
+			cut = cutOf[uint64](valueOf(n.cut-1), 0)
+		}
+		p.nodes[i] = node[uint64]{cut, refTo[uint64](int(n.distance()), int(n.column()))}
+	}
+	p.small = nil
+}
+
+// cutOf is what the keys of numbers up to a threshold are below. Where that is NaN, it is the given number.
+func cutOf[W word](threshold float64, number int) W {
+	if threshold != threshold {
+		return W(number)
+	}
+	return keyOf[W](threshold) + 1
 }
 
 // floorFloat32 rounds down to a float32: for every float32 x, x <= floorFloat32(t) exactly if x <= t.
@@ -203,9 +298,20 @@ func (p *packer) use(column int, m missingRule) int {
 func (p *packer) forest() *forest {
 	f := p.f // not a pointer into the packer, which knows the whole file
 	p.loader.trees += len(f.trees)
-	p.loader.nodes += p.len()
-	f.values, f.trees, f.uses = fitting(f.values), fitting(f.trees), fitting(f.uses)
+	p.loader.nodes += 2*p.leaves - len(f.trees) // each split has two children
+	if f.walk.depth <= f.walk.sure+3 {
+		f.walk.sure = f.walk.depth
+	}
+	f.values, f.values32, f.trees, f.uses = fitting(f.values), fitting(f.values32), fitting(f.trees), fitting(f.uses)
+	for i := range (len(f.trees) + lanes - 1) / lanes * lanes {
+		f.roots = append(f.roots, f.trees[min(i, len(f.trees)-1)].root)
+	}
 	f.narrow, f.wide = fitting(p.small), fitting(p.nodes)
+	if f.narrow != nil {
+		for i := range f.trees {
+			f.trees[i].crown = crownOf(f.narrow, f.trees[i].root)
+		}
+	}
 	return &f
 }
 

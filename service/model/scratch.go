@@ -5,8 +5,9 @@ package model
 //
 // It is a stack: an estimator takes what it needs, calls those within it, and releases what it took.
 type Scratch struct {
-	trees32 treeRows[float32]
-	trees64 treeRows[float64]
+	trees32 treeRows[uint32]
+	trees64 treeRows[uint64]
+	sums32  []float32
 	stack   []float64
 	used    int
 	near    []near // of estimators that look for neighbours

@@ -8,58 +8,50 @@ type use struct {
 	missing missingRule
 }
 
-// treeRows are rows prepared for a forest. It is working memory, kept between calls.
-type treeRows[T number] struct {
-	row    []T        // one row: its uses
-	leaves []uint32   // of each row of a block: the number of its leaf
-	groups [][lanes]T // 8 rows at a time: the uses of the first 8, those of the next 8, …
+// treeRows are rows prepared for a forest, as keys. It is working memory, kept between calls.
+type treeRows[W word] struct {
+	at     []uint32   // where the walks are
+	open   []uint32   // which of them go on
+	groups [][lanes]W // 8 rows at a time: the uses of the first 8, those of the next 8, …
 }
 
-// reserve makes room for groups of rows, and for one row. Of 8-byte nodes the last group has 256 columns too.
-func (w *treeRows[T]) reserve(uses, groups int) {
-	w.leaves = grow(&w.leaves, groups*lanes)
-	w.row = grow(&w.row, uses+narrowColumns)
-	w.groups = grow(&w.groups, uses*max(groups, 1)+narrowColumns)
+// reserve makes room for so many walks, and for groups of rows, or a single one.
+func (w *treeRows[W]) reserve(uses, walks, groups int) {
+	w.at, w.open = grow(&w.at, walks), grow(&w.open, 2*walks)
+	w.groups = grow(&w.groups, max(1, uses*max(groups, 1)))
 }
 
 // reset lets go of memory that is too large to keep.
-func (w *treeRows[T]) reset() {
-	if len(w.row) > maxKept || len(w.groups) > maxKept/lanes {
-		*w = treeRows[T]{}
+func (w *treeRows[W]) reset() {
+	if len(w.groups) > maxKept/lanes {
+		*w = treeRows[W]{}
 	}
 }
 
 // group are the rows of one group and what follows them.
-func (w *treeRows[T]) group(f *forest, g int) [][lanes]T { return w.groups[g*len(f.uses):] }
+func (w *treeRows[W]) group(f *forest, g int) [][lanes]W { return w.groups[g*len(f.uses):] }
 
-// prepare8 prepares 8 rows as group g.
-func (w *treeRows[T]) prepare8(f *forest, x []float64, g int) {
-	to := w.group(f, g)
+// prepare prepares up to 8 rows as group g.
+func (w *treeRows[W]) prepare(f *forest, x []float64, g int) {
+	to, rows, round := w.group(f, g), len(x)/f.columns, f.round32
 	for i, u := range f.uses {
-		values, column := &to[i], x[u.column:]
-		switch {
-		case u.missing != nanRight:
-			for lane := range values {
-				values[lane] = prepared[T](f, u.missing, column[lane*f.columns])
+		keys, column, forNaN := to[i][:rows], x[u.column:], u.missing.forNaN()
+		for lane := range keys {
+			v := column[lane*f.columns]
+			if round {
+				v = float64(float32(v))
 			}
-		case f.round32:
-			for lane := range values {
-				values[lane] = T(float32(column[lane*f.columns]))
+			if v != v {
+				v = forNaN
 			}
-		default:
-			for lane := range values {
-				values[lane] = T(column[lane*f.columns])
-			}
+			keys[lane] = keyOf[W](v)
 		}
-	}
-}
-
-// prepare1 prepares a single row, where there are sets as the first of group 0 too.
-func (w *treeRows[T]) prepare1(f *forest, x []float64) {
-	for i, u := range f.uses {
-		w.row[i] = prepared[T](f, u.missing, x[u.column])
-		if f.hasSets {
-			w.groups[i][0] = w.row[i]
+		if u.missing == zeroLeft || u.missing == zeroRight {
+			for lane := range keys {
+				if math.Abs(column[lane*f.columns]) <= zeroThreshold {
+					keys[lane] = keyOf[W](forNaN)
+				}
+			}
 		}
 	}
 }
@@ -67,24 +59,16 @@ func (w *treeRows[T]) prepare1(f *forest, x []float64) {
 // zeroThreshold is up to where a number is zero to LightGBM.
 const zeroThreshold = float64(float32(1e-35))
 
-// prepared rounds a number and applies a rule: comparisons send -Inf left and NaN right.
-func prepared[T number](f *forest, m missingRule, v float64) T {
-	if f.round32 {
-		v = float64(float32(v))
+// forNaN is what a comparison sends where NaN is to go.
+func (m missingRule) forNaN() float64 {
+	switch m {
+	case nanLeft, zeroLeft:
+		return math.Inf(-1)
+	case nanZero:
+		return 0
+	default:
+		return math.NaN()
 	}
-	if m == nanRight {
-		return T(v)
-	}
-	nan := v != v
-	switch {
-	case m == nanLeft && nan, m == zeroLeft && (nan || math.Abs(v) <= zeroThreshold):
-		v = math.Inf(-1)
-	case m == nanZero && nan:
-		v = 0
-	case m == zeroRight && math.Abs(v) <= zeroThreshold:
-		v = math.NaN()
-	}
-	return T(v)
 }
 
 // errFloat32 is what scikit-learn says of such a number too: trees compare in float32.

@@ -14,6 +14,9 @@ type nodeColumns struct {
 	err                  error
 }
 
+// unpackBlock is how many nodes are unpacked at once: so many lie in the fastest cache until all their parts are read.
+const unpackBlock = 256
+
 // unpack fills b with the tree's nodes, for split and node.
 func (r *rawTree) unpack(b *nodeColumns) {
 	defer func() {
@@ -21,15 +24,22 @@ func (r *rawTree) unpack(b *nodeColumns) {
 			b.err = fmt.Errorf("its nodes are damaged: %.200s", fmt.Sprint(p))
 		}
 	}()
-	r.left.Ints(grow(&b.left, r.nodes))
-	r.right.Ints(grow(&b.right, r.nodes))
-	r.feature.Ints(grow(&b.feature, r.nodes))
-	b.missing = b.missing[:0]
+	left, right, feature := grow(&b.left, r.nodes), grow(&b.right, r.nodes), grow(&b.feature, r.nodes)
+	threshold, missing := grow(&b.threshold, r.nodes), b.missing[:0]
 	if r.hasMissing {
-		b.missing = grow(&b.missing, r.nodes)
-		r.missing.Ints(b.missing)
+		missing = grow(&b.missing, r.nodes)
 	}
-	r.threshold.Floats(grow(&b.threshold, r.nodes))
+	b.missing = missing
+	for from := 0; from < r.nodes; from += unpackBlock {
+		to := min(from+unpackBlock, r.nodes)
+		r.left.From(from).Ints(left[from:to])
+		r.right.From(from).Ints(right[from:to])
+		r.feature.From(from).Ints(feature[from:to])
+		r.threshold.From(from).Floats(threshold[from:to])
+		if r.hasMissing {
+			r.missing.From(from).Ints(missing[from:to])
+		}
+	}
 	r.values.Floats(grow(&b.values, r.nodes*r.outputs))
 	r.at = b
 }

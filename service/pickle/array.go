@@ -65,6 +65,12 @@ func (a *Array) fill(d *DType, shape any, fortran bool, content any) error {
 	if d.Kind == 'O' {
 		return a.fillObjects(n, content)
 	}
+	if h, ok := content.(*hollow); ok {
+		if !h.text && h.bytes != n*d.Size {
+			return fmt.Errorf("a numpy array of shape %v and %d bytes each has %d bytes of content", dims, d.Size, h.bytes)
+		}
+		return nil
+	}
 	b, err := Bytes(content)
 	if err != nil {
 		return fmt.Errorf("content of a numpy array: %w", err)

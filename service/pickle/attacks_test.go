@@ -131,7 +131,7 @@ func TestRefusesAttacks(t *testing.T) {
 }
 
 func load(data []byte) (any, error) {
-	data, err := pickle.Unpack(data)
+	data, err := pickle.Unpack(data, estimator)
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ type Object struct {
 	Class Global
 	Args  []any          // what its constructor was called with
 	Attrs map[string]any // its state
+	guard *guard         // of its file, until it has its state
 }
 
 // splineClass has a state of its own since scipy 1.18: the spline proper, and a mark of its kind of arrays.
@@ -35,15 +36,23 @@ func (o *Object) PySetState(state any) error {
 	if o.Attrs != nil {
 		return fmt.Errorf("%s gets its state twice", o.Class)
 	}
-	o.Attrs = attrs
+	if o.Attrs = attrs; o.guard != nil {
+		o.guard.earnTree(o)
+		o.guard = nil
+	}
 	return nil
 }
 
 // class makes Objects of one allowed name.
-type class struct{ name Global }
+type class struct {
+	name  Global
+	guard *guard
+}
 
 // PyNew makes an instance for NEWOBJ.
-func (c *class) PyNew(args ...any) (any, error) { return &Object{Class: c.name, Args: args}, nil }
+func (c *class) PyNew(args ...any) (any, error) {
+	return &Object{Class: c.name, Args: args, guard: c.guard}, nil
+}
 
 // Call makes an instance for REDUCE.
 func (c *class) Call(args ...any) (any, error) { return c.PyNew(args...) }
@@ -105,7 +114,7 @@ func (f *finder) find(module, name string) (any, error) {
 		return function(func([]any) (any, error) { return &dictLike{}, nil }), nil
 	}
 	if f.known(g) {
-		return &class{g}, nil
+		return &class{g, f.guard}, nil
 	}
 	f.refuse(g)
 	return &Named{g}, nil

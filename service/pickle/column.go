@@ -54,6 +54,12 @@ func (c *Column) Int(i int) int64 {
 	return c.typ.Int(b)
 }
 
+// From returns the numbers from i on.
+func (c Column) From(i int) *Column {
+	c.data = c.data[min(i*c.stride, len(c.data)):]
+	return &c
+}
+
 // Ints writes the first len(out) numbers. One beyond the range of out's type becomes -2.
 func (c *Column) Ints(out []int32) {
 	for i, b := 0, c.data; i < len(out); i++ {

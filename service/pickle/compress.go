@@ -22,7 +22,10 @@ const (
 	baseUnpacked  = 24 << 20
 	unpackedRatio = 32
 	unpackedChunk = 1 << 20
-	maxDictionary = 64 << 20
+	maxDictionary = 64 << 20 // of level 9
+	// What a decoder gets: a file of level 9 that is far smaller than its content may need more, and is refused.
+	baseDictionary  = 24 << 20
+	dictionaryRatio = 10
 )
 
 // compressions are the file formats around a pickle, by their first bytes. Those without open are only named.
@@ -60,14 +63,20 @@ func openLZMA(b []byte) (io.Reader, error) {
 	return lzma.ReaderConfig{DictCap: maxDictionary}.NewReader(bufio.NewReader(r))
 }
 
-// dictionary is what a decoder needs of the dictionary that a file asks for: no more than the content may have.
-func dictionary(asked, packed int) int { return max(lzma.MinDictCap, min(asked, maxContent(packed))) }
+// dictionary is what a decoder gets of the dictionary that a file asks for: no more than the content may have.
+func dictionary(asked, packed int) int {
+	return max(lzma.MinDictCap, min(asked, maxContent(packed), baseDictionary+dictionaryRatio*packed))
+}
 
 // maxContent caps what so many compressed bytes may grow to.
 func maxContent(packed int) int { return min(maxUnpacked, baseUnpacked+unpackedRatio*packed) }
 
-// Unpack undoes the compression that joblib.dump can add; other data it returns as it is.
-func Unpack(data []byte) ([]byte, error) {
+// directly is the content up to which a file is unpacked without a look at it before.
+const directly = 8 << 20
+
+// Unpack undoes the compression that joblib.dump can add; other data it returns as it is. Content that is large is
+// probed before: it must be a complete pickle that names only classes that known accepts.
+func Unpack(data []byte, known func(Global) bool) ([]byte, error) {
 	for _, c := range compressions {
 		if !bytes.HasPrefix(data, []byte(c.magic)) {
 			continue
@@ -76,34 +85,50 @@ func Unpack(data []byte) ([]byte, error) {
 			return nil, fmt.Errorf("the file is in the format %s, which is not supported: "+
 				"write it uncompressed or with joblib.dump(model, path, compress=('zlib', 3))", c.name)
 		}
-		r, err := c.open(data)
-		if err != nil {
+		out, err := unpack(data, c.open, known)
+		switch refused := (*RefusedError)(nil); {
+		case errors.As(err, &refused):
+			return nil, err
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			return nil, fmt.Errorf("read %s: the content is cut off: %w", c.name, err)
+		case err != nil:
 			return nil, fmt.Errorf("read %s: %w", c.name, err)
 		}
-		return unpackFrom(c.name, r, len(data))
+		return out, nil
 	}
 	return data, nil
 }
 
-func unpackFrom(name string, r io.Reader, packed int) (out []byte, err error) {
+func unpack(data []byte, open func([]byte) (io.Reader, error), known func(Global) bool) (out []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			out, err = nil, fmt.Errorf("read %s: the content is damaged: %.200s", name, fmt.Sprint(p))
+			out, err = nil, fmt.Errorf("the content is damaged: %.200s", fmt.Sprint(p))
 		}
 	}()
-	limit := maxContent(packed)
-	chunks, size, err := readChunks(r, limit)
+	r, err := open(data)
 	if err != nil {
-		if errors.Is(err, io.ErrUnexpectedEOF) {
-			return nil, fmt.Errorf("read %s: the content is cut off: %w", name, err)
-		}
-		return nil, fmt.Errorf("read %s: %w", name, err)
+		return nil, err
 	}
-	if size > limit {
-		return nil, fmt.Errorf("the %s content grows beyond %d bytes from %d: write the file uncompressed if it is honest",
-			name, limit, packed)
+	chunks, size, err := readChunks(r, min(directly, maxContent(len(data))))
+	if err != nil {
+		return nil, err
 	}
-	return slices.Concat(chunks...), nil
+	if size <= directly {
+		return slices.Concat(chunks...), nil
+	}
+	chunks = nil //nolint:ineffassign,wastedassign // so that it doesn't add to what follows
+	if r, err = open(data); err != nil {
+		return nil, err
+	}
+	if size, err = probeContent(r, len(data), known); err != nil {
+		return nil, err
+	}
+	if r, err = open(data); err != nil {
+		return nil, err
+	}
+	out = make([]byte, size)
+	_, err = io.ReadFull(r, out)
+	return out, err
 }
 
 // readChunks reads up to one chunk more than limit. Growing one buffer would take twice the memory.

@@ -29,7 +29,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add([]byte("ccopy_reg\n_reconstructor\np0\n(csklearn.utils\nBunch\np1\nc__builtin__\ndict\np2\n(dp3\nVa\np4\nI1\nstp6\nRp7\n."))
 	f.Add([]byte(proto2 + "cos\nsystem\n" + str("x") + "\x85R."))
 	f.Fuzz(func(_ *testing.T, data []byte) {
-		data, err := pickle.Unpack(data)
+		data, err := pickle.Unpack(data, estimator)
 		if err != nil {
 			return
 		}
@@ -54,7 +54,7 @@ func FuzzUnpack(f *testing.F) {
 		f.Add([]byte(compressed(f, 1, open)))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		out, err := pickle.Unpack(data)
+		out, err := pickle.Unpack(data, estimator)
 		if err == nil && len(out) > 25<<20+32*len(data) {
 			t.Errorf("%d bytes became %d", len(data), len(out))
 		}

@@ -38,7 +38,7 @@ func (w *wrappedArray) PySetState(state any) error {
 			return err
 		}
 	}
-	b, err := w.finder.guard.raw(n * d.Size)
+	b, err := w.finder.guard.array(n*d.Size, d)
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (w *wrappedArray) readObjects() error {
 	if err != nil {
 		return err
 	}
-	outer.pos, outer.end = inner.pos, inner.pos
+	outer.resume(inner)
 	w.array, err = ArrayOf(v)
 	return err
 }

@@ -19,28 +19,46 @@ import (
 	gopickle "github.com/nlpodyssey/gopickle/pickle"
 )
 
+// Read reads the one object in a file, compressed or not, as Load does. It returns how many bytes the file has without
+// compression, too.
+func Read(file []byte, known func(Global) bool) (v any, size int, err error) {
+	data, err := Unpack(file, known)
+	if err != nil {
+		return nil, 0, err
+	}
+	v, _, err = load(data, len(file), known, nil)
+	return v, len(data), err
+}
+
 // Load reads the one object in data. Instances of the classes that known accepts become *Object; an unknown name
 // makes the load fail with a *RefusedError that lists all of them.
 //
 // Data is not compressed: see Unpack. The result may share memory with it.
 func Load(data []byte, known func(Global) bool) (any, error) {
-	v, _, err := load(data, known, nil)
+	v, _, err := load(data, len(data), known, nil)
 	return v, err
 }
 
-// load is Load; it returns its guard too, if it came to that. Taken, if not nil, is told of the arrays that lie between
-// opcodes.
-func load(data []byte, known func(Global) bool, taken func(from, to int)) (any, *guard, error) {
+// maxText caps a pickle of protocol 0 or 1, which is rewritten before it is read.
+const maxText = 16 << 20
+
+// load is Load for content from a file of size bytes; it returns its guard too, if it came to that. Taken, if not nil,
+// is told of the arrays that lie between opcodes.
+func load(data []byte, size int, known func(Global) bool, taken func(from, to int)) (any, *guard, error) {
 	if len(data) == 0 {
 		return nil, nil, errors.New("the file is empty")
 	}
 	if isText(data) {
+		if len(data) > maxText {
+			return nil, nil, fmt.Errorf("a pickle of protocol 0 or 1 has %d bytes: want at most %d; "+
+				"write the file with pickle.dump(model, file, protocol=4)", len(data), maxText)
+		}
 		var err error
 		if data, err = upgrade(data); err != nil {
 			return nil, nil, err
 		}
 	}
-	g := newGuard(data)
+	g := newGuard(data, size)
 	g.taken = taken
 	f := &finder{known: known, guard: g}
 	f.load = f.unpickle

@@ -195,6 +195,9 @@ func newByteArray(args []any) (any, error) {
 	case len(args) == 0:
 		return []byte{}, nil
 	case len(args) == 1:
+		if h, ok := args[0].(*hollow); ok {
+			return h, nil
+		}
 		return Bytes(args[0])
 	case len(args) == 2 && args[1] == "latin-1":
 		return encodeLatin1([]any{args[0], "latin1"})

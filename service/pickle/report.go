@@ -38,7 +38,8 @@ type Finding struct {
 // stumbles over.
 func Inspect(data []byte, known func(Global) bool) *Report {
 	r := &Report{Compression: compression(data)}
-	data, r.Err = Unpack(data)
+	size := len(data)
+	data, r.Err = Unpack(data, known)
 	if r.Err != nil {
 		return r
 	}
@@ -47,7 +48,7 @@ func Inspect(data []byte, known func(Global) bool) *Report {
 		r.Protocol = int(data[1])
 	}
 	arrays := map[int]int{}
-	_, g, err := load(data, known, func(from, to int) { arrays[from] = to })
+	_, g, err := load(data, size, known, func(from, to int) { arrays[from] = to })
 	r.Err, r.Joblib = err, len(arrays) > 0
 	if len(data) == 0 || data[0] != opProto && !isText(data) {
 		return r // no pickle at all

@@ -34,6 +34,9 @@ func encodeLatin1(args []any) (any, error) {
 	if len(args) != 2 || args[1] != "latin1" {
 		return nil, errors.New("_codecs.encode wants a text and 'latin1'")
 	}
+	if h, ok := args[0].(*hollow); ok {
+		return h, nil
+	}
 	s, ok := args[0].(string)
 	if !ok {
 		return nil, errors.New("_codecs.encode wants a text and 'latin1'")

@@ -12,6 +12,8 @@ const (
 	kindNone  kind = iota // an empty memo slot
 	kindOther             // numbers, None, booleans
 	kindStr
+	kindText // text that was just read, and not fetched from the memo
+	kindKept // the same, and stored in the memo
 	kindBytes
 	kindTuple
 	kindList
@@ -20,6 +22,14 @@ const (
 	kindGlobal // what GLOBAL pushes: a class or constructor
 	kindObject // what REDUCE or NEWOBJ made
 )
+
+// plain is the kind of value, however it came onto the stack.
+func (k kind) plain() kind {
+	if k == kindText || k == kindKept {
+		return kindStr
+	}
+	return k
+}
 
 // symbols is the state of a pickle machine that holds kinds in place of values.
 type symbols struct {
@@ -37,6 +47,9 @@ const (
 	costDict  = 256
 	costMemo  = 80
 	costMark  = 320
+	// What a container grows by: it is copied to a larger one now and then.
+	costElement = 32
+	costEntry   = 80
 )
 
 // apply checks one opcode against the symbolic machine and advances it.
@@ -83,7 +96,7 @@ func (g *guard) value(op byte, arg []byte) error {
 		}
 		return g.push(kindOther)
 	case opBinUnicode, opShortBinUnicode, opBinUnicode8:
-		return g.push(kindStr)
+		return g.push(kindText)
 	case opBinBytes, opShortBinBytes, opBinBytes8, opByteArray8:
 		return g.push(kindBytes)
 	}
@@ -125,34 +138,36 @@ func (g *guard) container(op byte) error {
 
 // fill handles the opcodes that add to the container below.
 func (g *guard) fill(op byte) error {
-	n := 1
-	switch op {
-	case opSetItem:
+	n, batch := 1, op == opAppends || op == opSetItems || op == opAddItems
+	if op == opSetItem {
 		n = 2
-	case opAppends, opSetItems, opAddItems:
+	}
+	if batch {
 		var err error
 		if n, err = g.popMark(); err != nil {
 			return err
 		}
-		if op == opSetItems && n%2 != 0 {
-			return errors.New("a dict gets a key without a value")
-		}
-		n = 0
-	}
-	if err := g.pop(n); err != nil {
+	} else if err := g.pop(n); err != nil {
 		return err
 	}
-	want := kindSet
+	added := g.stack[len(g.stack):][:n]
+	want, cost := kindSet, costElement
 	switch op {
 	case opAppend, opAppends:
 		want = kindList
 	case opSetItem, opSetItems:
-		want = kindDict
+		want, cost = kindDict, costEntry/2
+	}
+	if want == kindDict && n%2 != 0 {
+		return errors.New("a dict gets a key without a value")
 	}
 	if top := g.top(); top != want && (top != kindObject || want != kindDict) {
 		return errors.New("values are added to something that is no container of their kind")
 	}
-	return nil
+	if want == kindDict {
+		g.earnTerms(added)
+	}
+	return g.spend(cost * n)
 }
 
 // class handles the opcodes that name a global, call it or give its instance a state.
@@ -225,7 +240,9 @@ func (g *guard) put(i int) error {
 	if g.memo[i] != kindNone {
 		return fmt.Errorf("memo index %d is used twice", i)
 	}
-	g.memo[i] = g.top()
+	if g.memo[i] = g.top().plain(); g.top() == kindText {
+		g.stack[len(g.stack)-1] = kindKept
+	}
 	g.memoSize++
 	return g.spend(costMemo)
 }
@@ -275,7 +292,7 @@ func (g *guard) popKinds(what string, kinds ...kind) error {
 	}
 	at := len(g.stack) - len(kinds)
 	for i, want := range kinds {
-		if g.stack[at+i] != want {
+		if g.stack[at+i].plain() != want {
 			return fmt.Errorf("%s is made of values of the wrong kind", what)
 		}
 	}
