@@ -11,9 +11,9 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/weir
 PKG       := github.com/weirhq/weir
 ALL        = $(shell go list ./...)
 LIVE       = $(filter $(addprefix $(PKG)/,internal/applier% internal/devnomad% internal/parts% deployer/dev%),$(ALL))
-UNIT       = $(filter-out $(LIVE) $(addprefix $(PKG)/,test/contract% test/e2e% test/multihost% test/chaos% test/latency% test/browser%),$(ALL))
+UNIT       = $(filter-out $(LIVE) $(addprefix $(PKG)/,test/contract% test/e2e% test/multihost% test/chaos% test/latency% test/scale% test/browser%),$(ALL))
 # The hosts of test/multihost and test/chaos are network namespaces, which take root.
-AS_ROOT    = $(if $(filter 0,$(shell id -u)),multihost,as-root-not-run)
+AS_ROOT    = $(if $(filter 0,$(shell id -u)),multihost chaos-short,as-root-not-run)
 # The race detector needs a C compiler.
 RACE      := $(if $(shell command -v gcc || command -v clang),-race)
 FUZZTIME  ?= 30s
@@ -52,7 +52,7 @@ parts: build ## Find Consul, consul-template and nginx, or build them once
 ##### Tests
 
 .PHONY: test
-test: unit contract e2e $(AS_ROOT) ## Run everything, with the real parts; multihost and chaos-short only as root
+test: unit contract e2e browser $(AS_ROOT) ## Run everything, with the real parts; multihost and chaos-short only as root
 
 .PHONY: unit
 unit: parts ## Run the tests of the packages, with the race detector where there is a C compiler
@@ -74,7 +74,7 @@ contract: parts ## Run the contract suite on the embedded agent, or on the Nomad
 
 .PHONY: e2e
 e2e: parts ## Run rollouts under load through real nginx, Consul and consul-template
-	go test -count 1 -p 1 -timeout 12m ./test/e2e/... ./test/latency
+	go test -count 1 -p 1 -timeout 12m ./test/e2e/... ./test/latency ./test/scale
 
 .PHONY: browser
 browser: parts ## Run rollouts through the dashboard in Chromium, where it is on PATH; WEIR_SCREENSHOTS=DIR keeps pictures
@@ -83,6 +83,12 @@ browser: parts ## Run rollouts through the dashboard in Chromium, where it is on
 .PHONY: multihost
 multihost: parts ## Run rollouts over several hosts in network namespaces, and cut hosts off; takes root and iproute2
 	go test -count 1 -p 1 -timeout 10m ./test/hosts ./test/multihost
+
+SCALE_MODELS ?= 1000
+
+.PHONY: scale
+scale: parts ## Measure one daemon with SCALE_MODELS (1000) rollouts and an ingress with as many models; see docs/scale.md
+	SCALE_MODELS=$(SCALE_MODELS) SCALE_UPDATE=1 go test -count 1 -v -timeout 20m -run '^TestMany' ./test/scale
 
 CHAOS_FOR ?= 5m
 
@@ -113,7 +119,7 @@ fuzz: ## Fuzz each reader of foreign bytes for FUZZTIME (30s)
 	@grep -rlE --include='*_test.go' '^func Fuzz' . | xargs -r -n 1 dirname | sort -u | while read -r dir; do \
 	  grep -ohE '^func Fuzz[A-Za-z0-9_]*' "$$dir"/*_test.go | cut -d ' ' -f 2 | while read -r name; do \
 	    echo "$$dir: $$name for $(FUZZTIME)"; \
-	    go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$dir" </dev/null; \
+	    go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x "$$dir" </dev/null; \
 	  done; \
 	done
 

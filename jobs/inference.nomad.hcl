@@ -145,6 +145,12 @@ variable "memory" {
   default     = 128
 }
 
+variable "env" {
+  description = "Further settings of the server, such as MAX_CONCURRENCY, MAX_ROWS, LOG_REQUESTS or OpenTelemetry's OTEL_EXPORTER_OTLP_ENDPOINT; `inference -h` lists them."
+  type        = map(string)
+  default     = {}
+}
+
 variable "health_interval" {
   description = "Time between two checks of /health. A sick instance stays unseen for as long as this."
   type        = string
@@ -197,7 +203,7 @@ variable "namespace" {
 
 locals {
   # The inputs that make a release, in this order. Not among them: colour, counts, update settings, attempt, place.
-  inputs = [
+  inputs = concat([
     "model=${var.model}",
     "model_version=${var.model_version}",
     "digest=${var.digest}",
@@ -211,7 +217,7 @@ locals {
     "health_timeout=${var.health_timeout}",
     "shutdown_delay=${var.shutdown_delay}",
     "kill_timeout=${var.kill_timeout}",
-  ]
+  ], [for name, value in var.env : "env.${name}=${value}"])
   release = "${var.model_version}-${substr(sha256(join("\n", local.inputs)), 0, 8)}"
 
   canary = var.canary == null ? var.count : var.canary
@@ -350,7 +356,8 @@ job "inference" {
         }
       }
 
-      env {
+      # Weir's own settings come last: var.env adds to them and replaces none.
+      env = merge(var.env, {
         MODEL_NAME    = var.model
         MODEL_VERSION = var.model_version
         MODEL_RELEASE = local.release
@@ -358,7 +365,7 @@ job "inference" {
         MODEL_DIGEST  = var.digest
         MODEL_PATH    = local.fetched ? "${NOMAD_TASK_DIR}/model.pkl" : local.artifact
         LISTEN_ADDR   = local.docker ? "0.0.0.0:${NOMAD_PORT_http}" : "${NOMAD_IP_http}:${NOMAD_PORT_http}"
-      }
+      })
 
       resources {
         cpu    = var.cpu

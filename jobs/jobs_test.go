@@ -49,7 +49,8 @@ func TestLikeNomad(t *testing.T) {
 			"inference-docker", jobs.InferenceFile, jobs.Inference, "green.vars.hcl",
 			with(nil, "driver=docker", "image=weir/inference:1", "artifact=https://models.example/iris.pkl", "cpu=500",
 				"memory=512", "health_interval=2s", "health_timeout=500ms", "shutdown_delay=3s", "kill_timeout=15s",
-				"namespace=ml", `datacenters=["a","b"]`),
+				"namespace=ml", `datacenters=["a","b"]`,
+				`env={OTEL_EXPORTER_OTLP_ENDPOINT="http://otel:4318",MAX_ROWS="100",MODEL_NAME="other"}`),
 		},
 		{"ingress", jobs.IngressFile, jobs.Ingress, "", deployer},
 		{

@@ -70,6 +70,20 @@ type modelView struct {
 	Split       []splitView
 }
 
+// Drawn says whether a request's release is drawn: there is more than one.
+func (m modelView) Drawn() bool { return len(m.Split) > 1 }
+
+// Share is where a model's requests go, as nginx writes it.
+func (m modelView) Share() string {
+	switch len(m.Split) {
+	case 0:
+		return string(m.Nothing)
+	case 1:
+		return m.Split[0].Upstream
+	}
+	return "$weir_share_" + m.Ident
+}
+
 type splitView struct{ Share, Upstream string }
 
 // shadowView is a model whose requests are copied.
@@ -82,7 +96,7 @@ type forcedView struct{ Model, Release, Upstream string }
 
 type upstreamView struct {
 	Name, Release, Comment string
-	Zone                   int
+	Zone                   int // KiB of the memory that the workers share, said once; 0: said already
 	Primary, Backup        []Instance
 	MaxConns               int // to each instance, which are not kept then; 0: any number, and they are kept
 }
@@ -148,8 +162,20 @@ func newView(set Settings, site Site, generation string, keepaliveMin bool) (*vi
 		v.addModel(m)
 	}
 	v.setStatus(status)
+	v.shareZone()
 	v.HashSize = 2048 + 8*len(v.Upstreams)
 	return v, nil
+}
+
+// shareZone gives all upstreams one zone: nginx looks for each one's zone through all of them, also with each reload.
+func (v *view) shareZone() {
+	size := 64
+	for _, u := range v.Upstreams {
+		size += 2 + len(u.Primary) + len(u.Backup)
+	}
+	if len(v.Upstreams) > 0 {
+		v.Upstreams[0].Zone = size
+	}
 }
 
 // maxParameter is how long a text in nginx's configuration may be: nginx reads 4096 bytes at most.
@@ -212,8 +238,18 @@ func (v *view) addModel(m Model) {
 			continue
 		}
 		seen[key] = true
-		v.Forced = append(v.Forced, forcedView{m.Name, r.ID, v.addUpstream("only", m.Name, r.ID, r.Instances, nil)})
+		v.Forced = append(v.Forced, forcedView{m.Name, r.ID, v.only(m, r)})
 	}
+}
+
+// only returns the upstream of a release's instances and no others: that of its share where that has no backup.
+func (v *view) only(m Model, r Release) string {
+	for _, s := range m.Shares {
+		if s.Release == r.ID && len(s.Backup) == 0 && slices.Equal(sorted(s.Primary), sorted(r.Instances)) {
+			return upstreamName("share", m.Name, r.ID)
+		}
+	}
+	return v.addUpstream("only", m.Name, r.ID, r.Instances, nil)
 }
 
 // addShadow adds who gets copies of a model's requests.
@@ -234,11 +270,16 @@ func (v *view) ShadowConnect() time.Duration { return min(v.ConnectTimeout, shad
 // ShadowAnswer is how long a copy waits between two writes, and for its answer.
 func (v *view) ShadowAnswer() time.Duration { return min(v.RequestTimeout, shadowTimeout) }
 
-// addUpstream adds an upstream and returns its name. The release goes into it as a digest: nginx looks names up without
-// regard to case and takes some characters of a release id for something else.
-func (v *view) addUpstream(kind, model, release string, primary, backup []Instance) string {
+// upstreamName names an upstream. The release goes into it as a digest: nginx looks names up without regard to case and
+// takes some characters of a release id for something else.
+func upstreamName(kind, model, release string) string {
 	sum := sha256.Sum256([]byte(release))
-	name := fmt.Sprintf("weir_%s_%s_%s", kind, model, hex.EncodeToString(sum[:5]))
+	return fmt.Sprintf("weir_%s_%s_%s", kind, model, hex.EncodeToString(sum[:5]))
+}
+
+// addUpstream adds an upstream and returns its name.
+func (v *view) addUpstream(kind, model, release string, primary, backup []Instance) string {
+	name := upstreamName(kind, model, release)
 	comment := fmt.Sprintf("%s, release %s", model, release)
 	if release == "" {
 		comment = model + ", instances of any release: none is recorded"
@@ -250,7 +291,7 @@ func (v *view) addUpstream(kind, model, release string, primary, backup []Instan
 		comment += ", copies"
 	}
 	v.Upstreams = append(v.Upstreams, upstreamView{
-		Name: name, Release: release, Comment: comment, Zone: 64 + len(primary) + len(backup),
+		Name: name, Release: release, Comment: comment,
 		Primary: sorted(primary), Backup: sorted(backup),
 	})
 	v.Tries = min(max(v.Tries, len(primary)+min(len(backup), backupTries)), maxTries)

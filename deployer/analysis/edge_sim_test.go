@@ -111,7 +111,7 @@ func TestAttemptsAddNoFalseAborts(t *testing.T) {
 		for j, sizes := range [][2]int{{2, 2}, {3, 1}, {1, 4}} {
 			t.Run(s.name, func(t *testing.T) {
 				t.Parallel()
-				n := runs(t, 120)
+				n := runs(t, 60)
 				e := edge{shape: s, canary: sizes[0], stable: sizes[1], poison: 0.02, blips: 0.01, count: firstAttempts}
 				got, most := e.aborts(n, uint64(500+10*i+j)), atMost(n, strictErrors().Alpha)
 				t.Logf("%d instances of the canary, %d of stable: %d of %d taken back", sizes[0], sizes[1], got, n)

@@ -95,6 +95,14 @@ func TestTracker(t *testing.T) {
 			want{9, 1, 1, 1},
 		},
 		{
+			"the first look is the base line also where the guardian's clock is behind the instance's",
+			[][]Snapshot{
+				{restarted(snap("1", "new", 900, 1), time.Minute)},
+				{restarted(snap("1", "new", 905, 1), time.Minute)},
+			},
+			want{5, 0, 1, 1},
+		},
+		{
 			"an older instance seen late begins at its first reading",
 			[][]Snapshot{{}, {snap("3", "new", 900, 1)}, {snap("3", "new", 905, 1)}},
 			want{5, 0, 1, 1},

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -197,7 +198,7 @@ func TestAPI(t *testing.T) {
 	r := newRig(t)
 	rec := r.model("iris")
 	r.model("churn")
-	for name, test := range map[string]func(*rig, consul.Stored){"read": testRead, "acts": testActs, "stream": testStream} {
+	for name, test := range map[string]func(*rig, consul.Stored){"read": testRead, "acts": testActs, "stream": testStream, "client": testClient} {
 		t.Run(name, func(t *testing.T) {
 			sub := *r
 			sub.t = t
@@ -342,6 +343,43 @@ func testStream(r *rig, _ consul.Stored) {
 	defer leaveGone()
 	if e := r.next(gone); e.kind != "gone" {
 		r.t.Errorf("a model that is not there: %+v", e)
+	}
+}
+
+func testClient(r *rig, _ consul.Stored) {
+	r.model("clients")
+	c := NewClient(r.url[:len(r.url)-len(Prefix)]+"/", r.tokens["admin"])
+	got, err := c.Act(r.t.Context(), "clients", Act{Verb: "pause", Why: "lunch"})
+	if err != nil || got.Phase != rollout.Baking || len(r.requests("clients")) != 1 {
+		r.t.Fatalf("%+v, %v", got, err)
+	}
+	var refused *Error
+	if _, err := c.Act(r.t.Context(), "nope", Act{Verb: "abort"}); !errors.As(err, &refused) || refused.Code != "no_rollout" {
+		r.t.Errorf("without a rollout: %v", err)
+	}
+	page, err := c.Page(r.t.Context(), "clients")
+	if err != nil || len(page.Rollout.Asked) != 1 || page.Rollout.Index == 0 {
+		r.t.Errorf("page %+v, %v", page.Rollout, err)
+	}
+	s, _, err := r.consul.Active(r.t.Context(), "clients")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	seen := 0
+	err = c.Follow(r.t.Context(), "clients", func(p board.Page) bool {
+		if seen++; seen == 1 {
+			s.Phase = rollout.Done
+			if err := r.consul.Save(r.t.Context(), &s); err != nil {
+				r.t.Error(err)
+			}
+		}
+		return p.Rollout.Active
+	})
+	if err != nil || seen < 2 {
+		r.t.Errorf("followed %d pages, %v", seen, err)
+	}
+	if err := NewClient(r.url, "").Follow(r.t.Context(), "clients", nil); err == nil {
+		r.t.Error("followed a page that is not there")
 	}
 }
 

@@ -132,7 +132,7 @@ func (p *Page) traffic(keys consul.Keys) {
 func (p *Page) records(records []consul.Stored) {
 	for i, r := range records {
 		if i == 0 {
-			p.Rollout = view(r.Record)
+			p.Rollout = view(r)
 		}
 		p.History = append(p.History, Past{
 			ID: r.ID, Release: r.Release, From: r.Stable, Phase: r.Phase, Strategy: r.Spec.Strategy, By: r.By,

@@ -7,13 +7,15 @@ import (
 	"time"
 
 	"github.com/weirhq/weir/deployer/analysis"
+	"github.com/weirhq/weir/deployer/consul"
 	"github.com/weirhq/weir/deployer/rollout"
 )
 
 // Rollout is a rollout as it is shown: without its job, and without addresses and commands that may hold secrets.
 type Rollout struct {
 	Brief
-	From     string                  `json:"from"` // the stable release at its beginning
+	Index    uint64                  `json:"index"` // grows with each change of the record
+	From     string                  `json:"from"`  // the stable release at its beginning
 	Strategy rollout.Strategy        `json:"strategy"`
 	Plan     []rollout.Step          `json:"plan"`
 	Watch    rollout.Duration        `json:"watch"`
@@ -57,12 +59,13 @@ func (b *Board) Rollout(ctx context.Context, model, id string) (*Rollout, error)
 	if err != nil {
 		return nil, err
 	}
-	return view(s.Record), nil
+	return view(s), nil
 }
 
-func view(r rollout.Record) *Rollout {
+func view(s consul.Stored) *Rollout {
+	r := s.Record
 	v := &Rollout{
-		Brief: *brief(r), From: r.Stable, Strategy: r.Spec.Strategy, Plan: r.Spec.Steps, Watch: r.Spec.Watch,
+		Brief: *brief(r), Index: s.Index, From: r.Stable, Strategy: r.Spec.Strategy, Plan: r.Spec.Steps, Watch: r.Spec.Watch,
 		Weight: r.Weight, Shadow: r.Shadow, Epoch: r.Epoch, HeldFrom: r.HeldFrom, Paused: r.Paused, Manual: r.Manual,
 		By: r.By, Created: r.Created, Asked: orEmpty(r.Requests), Events: orEmpty(r.Events),
 		Verdicts: []Verdict{}, Hooks: []Hook{},

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/weirhq/weir/deployer/api"
 	"github.com/weirhq/weir/deployer/consul"
 	"github.com/weirhq/weir/deployer/deploy"
 	"github.com/weirhq/weir/deployer/guard"
@@ -30,6 +31,10 @@ of traffic.`,
 		ValidArgsFunction: a.completeModels,
 		Args:              args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, given []string) error {
+			if d := a.daemon(); d != nil {
+				act := api.Act{Verb: "revert", Why: q.Why, Force: q.Force, To: to}
+				return asked(a.askDaemon(cmd.Context(), d, given[0], act))
+			}
 			if to != "" {
 				return a.revertTo(cmd.Context(), given[0], to, q)
 			}

@@ -45,6 +45,7 @@ type app struct {
 	out, errs            io.Writer
 	signals              <-chan os.Signal
 	nomadAddr, consulURL string
+	server               string // URL of a daemon; "": none
 	place                place
 	format               string // text or json
 	verbose              bool
@@ -92,6 +93,8 @@ Exit codes: 0 done, 1 error, 2 usage, 3 rolled back, 4 held for an operator, 5 s
 	f.StringVar(&a.consulURL, "consul-addr", "",
 		"Consul's address (default: CONSUL_HTTP_ADDR, else http://127.0.0.1:8500)")
 	a.place.register(f)
+	f.StringVar(&a.server, "server", "", "URL of a 'deployer serve' that takes promote, pause, resume, gate, abort, revert and\n"+
+		"weights, with WEIR_TOKEN (default: WEIR_SERVER, else Consul takes them)")
 	f.StringVarP(&a.format, "output", "o", "text", "text or json")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log what is done, on standard error")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/weirhq/weir/deployer/api"
 	"github.com/weirhq/weir/deployer/consul"
 	"github.com/weirhq/weir/deployer/guard"
 	"github.com/weirhq/weir/deployer/rollout"
@@ -73,6 +74,9 @@ hand, for emergencies; the rollout then holds there until 'deployer promote' or 
 // ask leaves a request with the rollout under way and sees what comes of it: to the rollout's end, or until it holds
 // under a guardian that is not this process.
 func (a *app) ask(ctx context.Context, model string, q rollout.Request) error {
+	if d := a.daemon(); d != nil {
+		return a.askDaemon(ctx, d, model, api.Act{Verb: remoteVerb(q.Verb), Why: q.Why, Weight: q.Weight, Force: q.Force})
+	}
 	if err := traffic.CheckModel(model); err != nil {
 		return &codeError{exitUsage, err}
 	}

@@ -15,12 +15,13 @@ import (
 
 // Client reads and writes Weir's documents in one Consul cluster.
 type Client struct {
-	api      *api.Client
-	hub      *hub
-	sessions sessions
-	served   served
-	pulse    pulse
-	turns    chan struct{}
+	api        *api.Client
+	datacenter string // that each call names; "" for the agent's own
+	hub        *hub
+	sessions   sessions
+	served     served
+	pulse      pulse
+	turns      chan struct{}
 }
 
 // Bounds of the connections to Consul, which refuses the 201st from one address by default. Calls beyond them wait.
@@ -58,7 +59,7 @@ func NewIn(addr, datacenter string) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure the Consul client: %w", err)
 	}
-	client := &Client{api: c, sessions: sessions{held: map[string]*session{}}, turns: make(chan struct{}, looksAtOnce)}
+	client := &Client{api: c, datacenter: datacenter, sessions: sessions{held: map[string]*session{}}, turns: make(chan struct{}, looksAtOnce)}
 	client.hub = newHub(client)
 	return client, nil
 }

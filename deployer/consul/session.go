@@ -85,9 +85,13 @@ func (c *Client) session(ctx context.Context, who string) (*session, error) {
 	}
 	ctx, cancelOpen := context.WithTimeout(ctx, TTL/2)
 	defer cancelOpen()
+	node, err := c.anchor(ctx)
+	if err != nil {
+		return nil, err
+	}
 	began := time.Now()
 	id, _, err := c.api.Session().CreateNoChecks(&api.SessionEntry{
-		Name: "weir guardian " + who, TTL: TTL.String(), LockDelay: LockDelay, Behavior: api.SessionBehaviorDelete,
+		Node: node, Name: "weir guardian " + who, TTL: TTL.String(), LockDelay: LockDelay, Behavior: api.SessionBehaviorDelete,
 	}, (&api.WriteOptions{}).WithContext(ctx))
 	if err != nil {
 		return nil, fmt.Errorf("open a Consul session: %w", err)

@@ -86,7 +86,7 @@ func (c *Controller) Drive(ctx context.Context, rec rollout.Record, takeover boo
 		}
 	}()
 	for {
-		next, again, err := c.turn(ctx, rec, takeover)
+		next, again, err := c.aside(ctx, rec, takeover)
 		if err == nil {
 			rec, takeover = next, false
 			if rec.Phase.Terminal() {
@@ -125,6 +125,17 @@ func (c *Controller) decide(ctx context.Context, rec rollout.Record, takeover bo
 			return next, actions, nil
 		}
 	}
+}
+
+// aside is turn on a goroutine of its own: it needs a large stack, which a rollout that waits would keep.
+func (c *Controller) aside(ctx context.Context, rec rollout.Record, takeover bool) (next rollout.Record, again bool, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		next, again, err = c.turn(ctx, rec, takeover)
+	}()
+	<-done
+	return next, again, err
 }
 
 // turn is one look and what follows from it. again says that the next look should follow at once.

@@ -62,3 +62,37 @@ func TestAStepIsJudgedByWhatTheIngressesCount(t *testing.T) {
 		})
 	}
 }
+
+// The counts of several ingresses add up, and what one counted before it was started anew stays.
+func TestIngressesAddUpAndRestart(t *testing.T) {
+	var restarted atomic.Bool
+	page := func(node string, started, n int) string {
+		return fmt.Sprintf("weir_ingress_info{node=%q} 1\nprocess_start_time_seconds %d\n"+
+			"weir_ingress_first_attempts_total{model=\"iris\",release=%q,epoch=\"6/7\",code=\"0\"} %d\n", node, started, canary, n)
+	}
+	var ingresses []metrics.Ingress
+	for _, node := range []string{"edge-1", "edge-2"} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if node == "edge-2" && restarted.Load() {
+				fmt.Fprint(w, page(node, 2, 300))
+			} else {
+				fmt.Fprint(w, page(node, 1, 100))
+			}
+		}))
+		t.Cleanup(srv.Close)
+		ingresses = append(ingresses, metrics.Ingress{Node: node, Addr: strings.TrimPrefix(srv.URL, "http://")})
+	}
+	j, err := New(record(t, onlyErrors()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []uint64{200, 500} {
+		j.scrape = metrics.NewScraper(0) // with nothing read yet
+		got := j.step(t.Context(), Subject{Epoch: 7, Weight: 50, Since: time.Now(), Ingresses: ingresses}).Evidence.Attempts
+		j.scrape.Close()
+		if got == nil || got.Canary[0] != want || got.Ingresses != 2 || got.Answered != 2 {
+			t.Errorf("look %d: %+v, want %d", i+1, got, want)
+		}
+		restarted.Store(true)
+	}
+}

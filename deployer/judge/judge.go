@@ -93,7 +93,7 @@ func (j *Judge) Run(ctx context.Context, wake func()) {
 		s := j.subject
 		j.mu.Unlock()
 		p.set(s.Epoch != 0)
-		if s.Epoch != 0 && j.judge(ctx, s) {
+		if s.Epoch != 0 && j.aside(ctx, s) {
 			wake()
 		}
 		timer.Reset(pause())
@@ -104,6 +104,13 @@ func (j *Judge) Run(ctx context.Context, wake func()) {
 		case <-timer.C:
 		}
 	}
+}
+
+// aside judges on a goroutine of its own, whose stack, which becomes large, ends with it.
+func (j *Judge) aside(ctx context.Context, s Subject) bool {
+	news := make(chan bool, 1)
+	go func() { news <- j.judge(ctx, s) }()
+	return <-news
 }
 
 // judge makes one judgement, and says whether its outcome is news.

@@ -20,6 +20,8 @@ func (w *world) checkRecord(was, next Record) {
 		w.t.Fatalf("%s became %s", was.Phase, next.Phase)
 	case next.Weight > was.Weight && next.Step > 0 && !w.operator && !passed(next, next.Step-1, was.Epoch):
 		w.t.Fatalf("weight rose from %d to %d without a verdict for step %d in epoch %d", was.Weight, next.Weight, next.Step, was.Epoch)
+	case next.Weight > next.Spec.Steps[next.Step].Weight && !w.operator:
+		w.t.Fatalf("weight %d in step %d of %d %%", next.Weight, next.Step+1, next.Spec.Steps[next.Step].Weight)
 	case next.Phase == Baking && next.Weight > 0 && next.Shadow:
 		w.t.Fatalf("the canary gets %d %% of the requests and copies", next.Weight)
 	case next.Phase == Held && next.Reason == "", next.Phase == RolledBack && next.Reason == "":

@@ -64,6 +64,7 @@ func answer(method, path string) string {
 		{"PUT", "/v1/kv/", `true`},
 		{"", "/v1/txn", `{"Results":[{"KV":{"ModifyIndex":1}}]}`},
 		{"", "/v1/catalog/services", `{}`},
+		{"", "/v1/catalog/service/consul", `[{"Node":"server-1"}]`},
 		{"", "/v1/health/", `[]`},
 	} {
 		if (a.method == "" || a.method == method) && strings.HasPrefix(path, a.prefix) {
@@ -180,5 +181,5 @@ func TestEveryCallNamesItsPlace(t *testing.T) {
 	c.asked(t, map[string]string{"dc": "south"},
 		"GET /v1/status/leader", "PUT /v1/session/create", "PUT /v1/kv/weir/lease/", "PUT /v1/txn",
 		"GET /v1/kv/weir/rollouts/", "GET /v1/kv/weir/traffic/", "GET /v1/kv/weir/ingress/", "GET /v1/health/",
-		"GET /v1/catalog/services")
+		"GET /v1/catalog/services", "GET /v1/catalog/service/consul")
 }

@@ -31,6 +31,14 @@ const (
 	mostHold  = 30 * time.Second
 )
 
+// see reads everything anew, unless the last sight holds.
+func (w *World) see(ctx context.Context, rec rollout.Record, since time.Time) error {
+	if w.holds(ctx, since) {
+		return nil
+	}
+	return w.read(ctx, rec)
+}
+
 // holds says whether the last sight still does: it is not older than since, or where any will do, nothing has happened,
 // and Consul and Nomad would have told.
 func (w *World) holds(ctx context.Context, since time.Time) bool {

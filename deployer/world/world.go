@@ -96,10 +96,8 @@ func (w *World) Watch(ctx context.Context, wake func()) {
 // Consul must answer.
 func (w *World) Look(ctx context.Context, rec rollout.Record, since time.Time) (rollout.Observation, error) {
 	var obs rollout.Observation
-	if !w.holds(ctx, since) {
-		if err := w.read(ctx, rec); err != nil {
-			return obs, err
-		}
+	if err := w.see(ctx, rec, since); err != nil {
+		return obs, err
 	}
 	s := w.last
 	w.stableIndex, w.modifyIndex, w.jobVersion = s.keys.StableIndex, s.view.Index, s.view.State.Version

@@ -30,8 +30,10 @@ type counting struct {
 	failed string // the last error of reading, told already
 }
 
-// rotateEvery is how often the sizes of the logs are looked at.
-const rotateEvery = time.Second
+const (
+	rotateEvery = time.Second           // how often the sizes of the logs are looked at
+	gather      = 50 * time.Millisecond // what nginx writes within it is read at once
+)
 
 func newCounting(ctx context.Context, cfg Config, server *nginx.Server) (*counting, error) {
 	c := &counting{
@@ -95,17 +97,24 @@ func (c *counting) follow(ctx context.Context) error {
 	}
 	tick := time.NewTicker(rotateEvery)
 	defer tick.Stop()
+	var due <-chan time.Time // of the next read; nil while nothing was written
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-watcher.Events:
+			if due == nil {
+				due = time.After(gather)
+			}
+			continue
+		case <-due:
 		case <-watcher.Errors: //nolint:errcheck // too many events: there is something to read
 		case <-tick.C:
 			if err := c.server.RotateLogs(c.logMax); err != nil {
 				c.log.Warn("nginx's logs are not rotated", "err", err)
 			}
 		}
+		due = nil
 		c.read()
 	}
 }

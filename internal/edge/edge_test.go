@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
 	"github.com/weirhq/weir/nginx"
 )
 
@@ -264,6 +266,21 @@ func TestServedState(t *testing.T) {
 	c.mu.Unlock()
 	if left != 0 {
 		t.Errorf("%d series of releases that are gone", left)
+	}
+}
+
+// The page follows Prometheus's conventions.
+func TestMetricsAreNamedAsPrometheusWants(t *testing.T) {
+	c := New("edge-1", sites)
+	site, _ := sites(first)
+	c.Serve(nginx.Served{Site: site, Generation: first}, true)
+	c.Freshness(time.Now(), false)
+	c.Add([][]byte{request(first, green, "", 200, "2 reset", "1 200")})
+	w := httptest.NewRecorder()
+	c.Handler().ServeHTTP(w, httptest.NewRequest("GET", Path, nil))
+	problems, err := promlint.New(w.Body).Lint()
+	if err != nil || len(problems) > 0 {
+		t.Errorf("%v, %v", problems, err)
 	}
 }
 

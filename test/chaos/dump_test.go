@@ -3,6 +3,10 @@
 package chaos
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
+
 	"github.com/hashicorp/nomad/api"
 
 	"github.com/weirhq/weir/internal/traffic"
@@ -14,11 +18,10 @@ func (s *system) dump() {
 	for _, k := range keys {
 		s.t.Logf("%s = %s", k.Key, k.Value)
 	}
-	n, err2 := api.NewClient(&api.Config{Address: s.addr.Nomad})
-	if err != nil || err2 != nil {
-		s.t.Logf("read the state: %v, %v", err, err2)
-		return
+	if err != nil {
+		s.t.Logf("read the keys: %v", err)
 	}
+	n := s.agents.API
 	deployments, _, err := n.Jobs().Deployments(model, true, nil)
 	for _, d := range deployments[:min(len(deployments), 3)] {
 		s.t.Logf("deployment %.8s of version %d: %s (%s)", d.ID, d.JobVersion, d.Status, d.StatusDescription)
@@ -48,4 +51,17 @@ func (s *system) dumpAlloc(a *api.AllocationListStub) {
 			s.t.Logf("  task %s: %s: %s", name, e.Type, e.DisplayMessage)
 		}
 	}
+}
+
+// dumpLogs prints the end of each log.
+func (s *system) dumpLogs() {
+	_ = filepath.WalkDir(s.net.Folder(), func(path string, d os.DirEntry, err error) error {
+		isLog := filepath.Ext(path) == ".log" || strings.Contains(path, ".std")
+		if err == nil && isLog && !d.IsDir() && !strings.Contains(path, "access") {
+			if text, err := os.ReadFile(path); err == nil && len(text) > 0 {
+				s.t.Logf("%s:\n%s", path, text[max(0, len(text)-4000):])
+			}
+		}
+		return nil
+	})
 }

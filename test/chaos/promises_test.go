@@ -26,6 +26,7 @@ func (r *round) promises() error {
 		wait(time.Minute, func() error { return r.weights(want) }),
 		wait(time.Minute, func() error { return r.instances(want) }),
 		wait(time.Minute, func() error { return r.settled(want) }),
+		wait(time.Minute, r.nothingLeft),
 		r.answers(want),
 	}
 	// Lost requests last: what comes after the end counts too.
@@ -103,9 +104,40 @@ func (r *round) settled(release string) error {
 	return nil
 }
 
+// nothingLeft checks that Consul holds no session but the ingress's, and no key but those that stay.
+func (r *round) nothingLeft() error {
+	if _, active, err := r.consul.Active(r.t.Context(), model); err != nil || active {
+		return fmt.Errorf("a rollout is under way: %t, %w", active, err)
+	}
+	sessions, _, err := r.servers.API.Session().List(nil)
+	if err != nil {
+		return fmt.Errorf("list the sessions: %w", err)
+	}
+	for _, s := range sessions {
+		if s.Name != "weir ingress "+ingress.Name {
+			return fmt.Errorf("session %q is left", s.Name)
+		}
+	}
+	pairs, _, err := r.kv.List("", nil)
+	if err != nil {
+		return fmt.Errorf("list the keys: %w", err)
+	}
+	for _, p := range pairs {
+		stays := p.Key == traffic.StableKey(model) || p.Key == traffic.IngressKey(ingress.Name) ||
+			p.Key == traffic.LeaseKey(model) && p.Session == "" || strings.HasPrefix(p.Key, traffic.RolloutsPrefix+model+"/")
+		if !stays {
+			return fmt.Errorf("key %s is left", p.Key)
+		}
+	}
+	if len(sessions) != 1 {
+		return fmt.Errorf("%d sessions, want the ingress's alone", len(sessions))
+	}
+	return nil
+}
+
 // answers checks that only one release answers.
 func (r *round) answers(release string) error {
-	time.Sleep(time.Second) // the last old worker of nginx finishes its requests; the time itself is meant
+	pause(time.Second) // the last old worker of nginx finishes its requests
 	before := r.load.Counts()
 	err := wait(30*time.Second, func() error {
 		if n := r.load.Counts().Sub(before).Answered(); n < 100 {

@@ -30,6 +30,9 @@ type result struct {
 	Broken   int           `json:"lost_on_killed_connections"`
 	Unfenced string        `json:"unfenced,omitempty"` // what a guardian wrote without the lease
 	Failed   string        `json:"failed,omitempty"`   // the promises that were broken
+
+	Usage  map[string]usage `json:"usage"` // of the parts, after it
+	Folder int64            `json:"folder_bytes"`
 }
 
 // report is what a run has shown.
@@ -92,7 +95,7 @@ func (r report) table() string {
 	b.WriteString("| fault | rollouts | injected | Done | RolledBack | taken back by an operator | requests | lost | on killed connections |\n")
 	b.WriteString("|---|---|---|---|---|---|---|---|---|\n")
 	var all tally
-	for _, name := range faultNames(true) {
+	for _, name := range faultNames() {
 		var t tally
 		for _, res := range r.Rollouts {
 			if res.Fault == name {
@@ -104,7 +107,41 @@ func (r report) table() string {
 			rows.WriteString(t.row(faults[name].what))
 		}
 	}
-	return b.String() + rows.String() + all.row("all")
+	return b.String() + rows.String() + all.row("all") + "\n" + r.coverage()
+}
+
+// coverage counts how often each fault met each phase.
+func (r report) coverage() string {
+	met := map[string]map[rollout.Phase]int{}
+	for _, res := range r.Rollouts {
+		if res.Injected {
+			if met[res.Fault] == nil {
+				met[res.Fault] = map[rollout.Phase]int{}
+			}
+			met[res.Fault][res.Met.Phase]++
+		}
+	}
+	var b strings.Builder
+	b.WriteString("| fault met the rollout in |")
+	for _, p := range everywhere {
+		fmt.Fprintf(&b, " %s |", p)
+	}
+	b.WriteString("\n|---|" + strings.Repeat("---|", len(everywhere)) + "\n")
+	for _, name := range faultNames() {
+		if met[name] == nil {
+			continue
+		}
+		fmt.Fprintf(&b, "| %s |", faults[name].what)
+		for _, p := range everywhere {
+			cell := ""
+			if n := met[name][p]; n > 0 {
+				cell = fmt.Sprint(n)
+			}
+			fmt.Fprintf(&b, " %s |", cell)
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
 }
 
 const (
@@ -134,14 +171,15 @@ func (r report) update() error {
 // A table counts each rollout once, by its fault and by how it ended.
 func TestTableCountsRollouts(t *testing.T) {
 	r := report{Seed: 7, Duration: time.Minute, Commit: "abc", Nomad: "embedded agent", Rollouts: []result{
-		{event: event{Fault: "garbage"}, Injected: true, End: rollout.Done, Sent: 10},
-		{event: event{Fault: "garbage"}, Injected: true, End: rollout.RolledBack, Sent: 20},
+		{event: event{Fault: "garbage"}, Met: point{rollout.Baking, 1}, Injected: true, End: rollout.Done, Sent: 10},
+		{event: event{Fault: "garbage"}, Met: point{rollout.Aborting, 0}, Injected: true, End: rollout.RolledBack, Sent: 20},
 		{event: event{Fault: "nginx-worker"}, End: rollout.RolledBack, Operator: true, Sent: 5, Lost: 1, Broken: 2},
 	}}
 	for _, row := range []string{
 		"| garbage in the keys of another model | 2 | 2 | 1 | 1 | 0 | 30 | 0 | 0 |\n",
 		"| SIGKILL an nginx worker | 1 | 0 | 0 | 0 | 1 | 5 | 1 | 2 |\n",
 		"| all | 3 | 2 | 1 | 1 | 1 | 35 | 1 | 2 |\n",
+		"| garbage in the keys of another model |  |  |  |  | 1 |  |  |  | 1 |\n",
 	} {
 		if table := r.table(); !strings.Contains(table, row) {
 			t.Errorf("the table lacks %q:\n%s", row, table)

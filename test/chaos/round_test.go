@@ -3,11 +3,11 @@
 package chaos
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strings"
-	"syscall"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/consul/api"
@@ -30,6 +30,8 @@ type round struct {
 	began  time.Time
 	before load.Counts
 	deploy *program
+	holder string       // how the deployer that begins it signs its lease
+	key    string       // of its record
 	cut    [2]time.Time // from when to when the fault broke connections of clients
 
 	result result
@@ -39,16 +41,30 @@ type round struct {
 func (r *round) run() error {
 	r.began, r.before = time.Now(), r.load.Counts()
 	r.result = result{event: r.event}
-	r.deploy = r.background(fmt.Sprintf("deploy-%d.log", r.event.Number), r.arguments()...)
-	defer r.clean()
+	known, _, err := r.kv.Keys(traffic.RolloutsPrefix+model+"/", "", nil)
+	if err != nil {
+		return fmt.Errorf("list the records: %w", err)
+	}
+	if before := faults[r.event.Fault].before; before != nil {
+		if err := before(r); err != nil {
+			return err
+		}
+	}
+	r.deploy = r.background(deployer, "deploy.log", r.net.Bin(deployBin), r.arguments()...)
+	if err := r.find(known); err != nil {
+		return err
+	}
 	if err := r.reach(r.event.At); err != nil {
 		return err
 	}
-	time.Sleep(r.event.Delay) // drawn from the seed
+	pause(r.event.Delay) // drawn from the seed
 	if err := r.hit(); err != nil {
 		return fmt.Errorf("%s: %w", faults[r.event.Fault].what, err)
 	}
 	if err := r.end(); err != nil {
+		return err
+	}
+	if err := errors.Join(r.clean(), r.repair()); err != nil {
 		return err
 	}
 	return r.promises()
@@ -64,9 +80,9 @@ func (r *round) arguments() []string {
 	var fault []string
 	if r.event.Canary != "good" {
 		file, command = "v1.2.0", "faulty"
-		fault = []string{"--var", fmt.Sprintf(`args=["-fault-after=200","-fault-kind=%s"]`, r.event.Canary)}
+		fault = []string{"--var", fmt.Sprintf(`args=["-fault-after=50","-fault-kind=%s"]`, r.event.Canary)}
 	}
-	args := ship(file, fmt.Sprintf("v2.%d.0", r.event.Number), filepath.Join(r.bin, command))
+	args := ship(file, fmt.Sprintf("v2.%d.0", r.event.Number), r.net.Bin(command))
 	return append(append(args, "-v", "--steps", "20,100", "--bake", "2s", "--watch", "2s"), fault...)
 }
 
@@ -78,18 +94,51 @@ func ship(file, version, command string) []string {
 	return []string{"deploy", model, path, "--version", version, "--var", "command=" + command}
 }
 
-// record is this round's; zero before there is one, or while Consul does not answer.
-func (r *round) record() rollout.Record {
-	s, _, err := r.consul.Active(r.t.Context(), model)
-	if err != nil || s.Created.Before(r.began) {
-		return rollout.Record{}
+// find waits for the round's record.
+func (r *round) find(known []string) error {
+	err := wait(time.Minute, func() error {
+		keys, _, err := r.kv.Keys(traffic.RolloutsPrefix+model+"/", "", nil)
+		if err != nil {
+			return err
+		}
+		for _, key := range keys {
+			if !slices.Contains(known, key) {
+				r.key = key
+				pair, _, err := r.kv.Get(traffic.LeaseKey(model), nil)
+				if err == nil && pair != nil {
+					r.holder = string(pair.Value)
+				}
+				return err
+			}
+		}
+		return errors.New("there is none")
+	})
+	if err != nil {
+		return fmt.Errorf("wait a minute for the rollout's record: %w", err)
 	}
-	return s.Record
+	return nil
+}
+
+// record is this round's; zero while Consul does not answer.
+func (r *round) record() rollout.Record {
+	rec, _ := r.recordAfter(0)
+	return rec
+}
+
+// recordAfter waits, for a second at most, for a version of the record after an index, and returns it with its own.
+func (r *round) recordAfter(index uint64) (rollout.Record, uint64) {
+	opts := &api.QueryOptions{RequireConsistent: true, WaitIndex: index, WaitTime: time.Second}
+	pair, meta, err := r.kv.Get(r.key, opts.WithContext(r.t.Context()))
+	var rec rollout.Record
+	if err != nil || pair == nil || json.Unmarshal(pair.Value, &rec) != nil {
+		return rollout.Record{}, 0
+	}
+	return rec, meta.LastIndex
 }
 
 func (r *round) over() bool { return r.record().Phase.Terminal() }
 
-// rank orders the points of a rollout's way; all ends come last.
+// rank orders the points of a rollout's way; going back and all ends come last.
 func rank(phase rollout.Phase, step int) int {
 	switch phase {
 	case "":
@@ -100,12 +149,14 @@ func rank(phase rollout.Phase, step int) int {
 		return 1
 	case rollout.Verifying:
 		return 2
-	case rollout.Shifting, rollout.Settling:
+	case rollout.Shifting:
 		return 10*step + 3
-	case rollout.Baking:
+	case rollout.Settling:
 		return 10*step + 4
-	case rollout.Judging:
+	case rollout.Baking:
 		return 10*step + 5
+	case rollout.Judging:
+		return 10*step + 6
 	case rollout.Watching:
 		return 100
 	case rollout.Promoting:
@@ -115,25 +166,26 @@ func rank(phase rollout.Phase, step int) int {
 	return 1000
 }
 
-// reach waits until the rollout is at a point or past it.
+// reach waits until the rollout is at a point or past it, and returns as soon as Consul shows that.
 func (r *round) reach(p point) error {
-	err := wait(time.Minute, func() error {
-		rec := r.record()
-		if rank(rec.Phase, rec.Step) < rank(p.Phase, p.Step) {
-			return fmt.Errorf("it is at %q", rec.Phase)
+	var index uint64
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
+		var rec rollout.Record
+		if rec, index = r.recordAfter(index); rank(rec.Phase, rec.Step) >= rank(p.Phase, p.Step) {
+			r.result.Met = point{rec.Phase, rec.Step}
+			return nil
 		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("wait a minute for the rollout to be at %s: %w", p, err)
 	}
-	return nil
+	return fmt.Errorf("the rollout is not at %s after a minute", p)
 }
 
 // hit injects the fault and notes where it met the rollout.
 func (r *round) hit() error {
-	rec := r.record()
-	r.result.Met = point{rec.Phase, rec.Step}
+	if r.event.Delay > 0 {
+		if rec := r.record(); rec.Phase != "" {
+			r.result.Met = point{rec.Phase, rec.Step}
+		}
+	}
 	from := time.Now()
 	err := faults[r.event.Fault].inject(r)
 	if errors.Is(err, errTooLate) {
@@ -148,12 +200,18 @@ func (r *round) hit() error {
 
 // end waits for the rollout's end. Where it waits for an operator, this test is one.
 func (r *round) end() error {
+	var since time.Time // it waits
 	err := wait(endLimit, func() error {
 		rec := r.record()
 		waits := rec.Phase == rollout.Held || rec.Phase == rollout.NeedsHuman
-		if waits && !r.result.Operator && time.Since(rec.Since) > holdLimit {
+		switch {
+		case !waits:
+			since = time.Time{}
+		case since.IsZero():
+			since = time.Now()
+		case !r.result.Operator && time.Since(since) > holdLimit:
 			r.result.Operator = true
-			r.background("revert.log", "revert", model, "--why", "chaos: it waits in "+string(rec.Phase))
+			r.background(ops, "revert.log", r.net.Bin(daemonBin), "revert", model, "--why", "chaos: it waits in "+string(rec.Phase))
 		}
 		if !rec.Phase.Terminal() {
 			return fmt.Errorf("it is at %s: %s", point{rec.Phase, rec.Step}, rec.Reason)
@@ -170,73 +228,4 @@ func (r *round) end() error {
 	case <-time.After(30 * time.Second):
 		return errors.New("the rollout is over, but its deployer has not ended within 30 s")
 	}
-}
-
-// clean takes away what a fault has left.
-func (r *round) clean() {
-	for _, key := range garbageKeys {
-		if _, err := r.kv.Delete(key, nil); err != nil {
-			r.t.Errorf("delete %s: %v", key, err)
-		}
-	}
-}
-
-// stopGuardian stops the guardian until Consul has ended its session, and lets it go on while nobody can have the lease:
-// what is then written, it wrote without the right to.
-func (r *round) stopGuardian() error {
-	pid := r.deploy.Process.Pid
-	if r.over() {
-		return errTooLate
-	}
-	if err := signal(pid, syscall.SIGSTOP); err != nil {
-		return err
-	}
-	var free view
-	err := wait(time.Minute, func() error {
-		var err error
-		if free, err = r.view(); err == nil && free.held {
-			err = errors.New("it still holds the lease")
-		}
-		return err
-	})
-	if err := errors.Join(err, signal(pid, syscall.SIGCONT)); err != nil {
-		return err
-	}
-	return wait(time.Minute, func() error {
-		now, err := r.view()
-		switch {
-		case err != nil:
-			return err
-		case now.held || r.over():
-			return nil
-		case now.written != free.written:
-			r.result.Unfenced = fmt.Sprintf("a guardian without the lease wrote: %s became %s", free.written, now.written)
-			return nil
-		}
-		return errors.New("nobody took the rollout over")
-	})
-}
-
-// view is what Consul says of the model at one moment.
-type view struct {
-	held    bool   // somebody has the lease
-	written string // the versions of all keys that a guardian writes
-}
-
-// view reads all keys at once.
-func (r *round) view() (view, error) {
-	pairs, _, err := r.kv.List(traffic.Root, (&api.QueryOptions{RequireConsistent: true}).WithContext(r.t.Context()))
-	if err != nil {
-		return view{}, fmt.Errorf("read the keys: %w", err)
-	}
-	var v view
-	for _, p := range pairs {
-		switch {
-		case p.Key == traffic.LeaseKey(model):
-			v.held = p.Session != ""
-		case strings.HasPrefix(p.Key, traffic.TrafficPrefix+model+"/"), strings.HasPrefix(p.Key, traffic.RolloutsPrefix+model+"/"):
-			v.written += fmt.Sprintf("%s@%d ", p.Key, p.ModifyIndex)
-		}
-	}
-	return v, nil
 }

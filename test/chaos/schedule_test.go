@@ -19,7 +19,7 @@ type event struct {
 	Fault  string        `json:"fault"`    // a name in faults
 	At     point         `json:"at"`       // the point of the rollout that the fault waits for
 	Delay  time.Duration `json:"delay_ns"` // from there to the fault
-	Pick   int           `json:"pick"`     // which instance, where there are several
+	Pick   int           `json:"pick"`     // which instance or part, where there are several
 }
 
 func (e event) String() string {
@@ -40,50 +40,78 @@ func (p point) String() string {
 	return string(p.Phase)
 }
 
-// The points in the order in which a good rollout comes to them.
-var (
-	placing   = point{rollout.Placing, 0}
-	settling  = point{rollout.Settling, 0}
-	baking    = point{rollout.Baking, 0}
-	second    = point{rollout.Baking, 1}
-	watching  = point{rollout.Watching, 1}
-	promoting = point{rollout.Promoting, 1}
+// everywhere are the phases in which a fault may come, in a rollout's order, each with the longest delay that leaves the
+// rollout in it. The others last for milliseconds.
+var everywhere = []rollout.Phase{
+	rollout.Placing, rollout.Verifying, rollout.Shifting, rollout.Settling, rollout.Baking, rollout.Judging,
+	rollout.Watching, rollout.Promoting, rollout.Aborting,
+}
 
-	everywhere = []point{placing, settling, baking, second, watching, promoting}
-	trafficked = []point{baking, second, watching}
-)
+var delays = map[rollout.Phase]time.Duration{
+	rollout.Placing: time.Second, rollout.Settling: 100 * time.Millisecond, rollout.Baking: 1500 * time.Millisecond,
+	rollout.Watching: 1500 * time.Millisecond, rollout.Promoting: 200 * time.Millisecond,
+	rollout.Aborting: 500 * time.Millisecond,
+}
 
-// schedule draws one event after the other.
+// schedule draws one event after the other: each fault once, and then each once again, until after as many laps as there
+// are phases every fault has come in every phase.
 type schedule struct {
 	rand   *rand.Rand
 	names  []string
-	deck   []string // faults that are still to come before all are dealt anew
+	deck   []string                   // faults that are still to come before all are dealt anew
+	phases map[string][]rollout.Phase // likewise of each fault
 	number int
 }
 
 func newSchedule(seed uint64, names []string) *schedule {
-	return &schedule{rand: rand.New(rand.NewPCG(seed, 0)), names: names} //nolint:gosec // it is to be repeatable
+	return &schedule{
+		rand:  rand.New(rand.NewPCG(seed, 0)), //nolint:gosec // it is to be repeatable
+		names: names, phases: map[string][]rollout.Phase{},
+	}
+}
+
+// deal takes the next of a shuffled deck, and shuffles all anew when it is empty.
+func deal[T any](r *rand.Rand, deck *[]T, all []T) T {
+	if len(*deck) == 0 {
+		*deck = slices.Clone(all)
+		r.Shuffle(len(all), func(i, j int) { (*deck)[i], (*deck)[j] = (*deck)[j], (*deck)[i] })
+	}
+	card := (*deck)[0]
+	*deck = (*deck)[1:]
+	return card
 }
 
 func (s *schedule) next() event {
-	if len(s.deck) == 0 {
-		s.deck = slices.Clone(s.names)
-		s.rand.Shuffle(len(s.deck), func(i, j int) { s.deck[i], s.deck[j] = s.deck[j], s.deck[i] })
-	}
 	s.number++
-	e := event{Number: s.number, Fault: s.deck[0], Pick: s.rand.IntN(2)}
-	s.deck = s.deck[1:]
-	// Two of three are good: a bad one is over before it comes to the later points.
-	e.Canary = []string{"good", "good", "good", "good", "unhealthy", "crash"}[s.rand.IntN(6)]
-	points := faults[e.Fault].points
-	e.At = points[s.rand.IntN(len(points))]
-	e.Delay = time.Duration(s.rand.IntN(1000)) * time.Millisecond
+	e := event{Number: s.number, Fault: deal(s.rand, &s.deck, s.names), Pick: s.rand.IntN(2)}
+	phases := s.phases[e.Fault]
+	e.At.Phase = deal(s.rand, &phases, faults[e.Fault].phases)
+	s.phases[e.Fault] = phases
+	if e.At.Phase.InStep() {
+		e.At.Step = s.rand.IntN(2)
+	}
+	if limit := delays[e.At.Phase]; limit > 0 {
+		e.Delay = time.Duration(s.rand.Int64N(int64(limit)))
+	}
+	e.Canary = s.canary(e.At)
 	return e
+}
+
+// canary draws what is rolled out: a bad one where it is to go back, and otherwise only where it comes to the point.
+func (s *schedule) canary(at point) string {
+	bad := []string{"unhealthy", "crash"}[s.rand.IntN(2)]
+	switch {
+	case at.Phase == rollout.Aborting:
+		return bad
+	case rank(at.Phase, at.Step) < rank(rollout.Baking, 0) && s.rand.IntN(3) == 0:
+		return bad
+	}
+	return "good"
 }
 
 // One seed gives one schedule, in which every fault comes once before any comes twice.
 func TestScheduleIsDrawnFromTheSeed(t *testing.T) {
-	names := faultNames(true)
+	names := faultNames()
 	a, b := newSchedule(7, names), newSchedule(7, names)
 	seen := map[string]bool{}
 	for range names {
@@ -98,5 +126,21 @@ func TestScheduleIsDrawnFromTheSeed(t *testing.T) {
 	}
 	if newSchedule(7, names).next() == newSchedule(8, names).next() {
 		t.Error("two seeds begin with the same event")
+	}
+}
+
+// A long schedule has every fault in every phase in which it can come.
+func TestScheduleComesToEveryFaultInEveryPhase(t *testing.T) {
+	names := faultNames()
+	s, seen, want := newSchedule(7, names), map[string]bool{}, 0
+	for range len(names) * len(everywhere) {
+		e := s.next()
+		seen[e.Fault+" "+string(e.At.Phase)] = true
+	}
+	for _, name := range names {
+		want += len(faults[name].phases)
+	}
+	if len(seen) != want {
+		t.Errorf("%d pairs of fault and phase, want %d", len(seen), want)
 	}
 }

@@ -314,6 +314,7 @@ func (d *demo) summary() {
 		fmt.Printf("  lost at %s: %s\n", l.At.Format("15:04:05.000"), l.What)
 	}
 	fmt.Printf("\nThe system is up:\n  curl -d '%s' %s/predict\n", row, d.addr.Ingress)
+	fmt.Printf("  dashboard: %s\n", d.addr.Dashboard)
 	for _, e := range d.addr.Environ() {
 		fmt.Println("  export", e)
 	}

@@ -29,7 +29,7 @@ type Suite struct {
 	Name  string // of its make target
 	Ops   Host   // where the tests themselves run
 	Hosts []Host // the others
-	// Build builds what is needed beside inference, the deployer and the Nomad; nil for nothing.
+	// Build builds what is needed beside inference and the Nomad.
 	Build func(Network) error
 	Run   func(*testing.M, Network) int
 	// Unable runs the tests where there can be no hosts; why says it.
@@ -151,7 +151,7 @@ func (s Suite) build(n Network) error {
 	if err := os.MkdirAll(n.Bin(""), 0o755); err != nil {
 		return fmt.Errorf("make the folder of the programs: %w", err)
 	}
-	packages := map[string]string{"inference": "../../service", "deployer": "../../deployer"}
+	packages := map[string]string{"inference": "../../service"}
 	if os.Getenv(parts.Nomad.Env) == "" {
 		packages["devnode"] = "../devnode"
 	}
@@ -160,10 +160,8 @@ func (s Suite) build(n Network) error {
 			return err
 		}
 	}
-	if s.Build != nil {
-		if err := s.Build(n); err != nil {
-			return err
-		}
+	if err := s.Build(n); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute) // the first time Consul is built
 	defer cancel()

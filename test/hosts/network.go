@@ -101,7 +101,7 @@ func (n Network) removeFolder() error {
 	}
 	for line := range strings.SplitSeq(string(mounts), "\n") {
 		if fields := strings.Fields(line); len(fields) > 1 && strings.HasPrefix(fields[1], n.Folder()+"/") {
-			if err := syscall.Unmount(fields[1], 0); err != nil {
+			if err := syscall.Unmount(fields[1], syscall.MNT_DETACH); err != nil {
 				return fmt.Errorf("unmount %s: %w", fields[1], err)
 			}
 		}

@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/weirhq/weir/deployer/rollout"
@@ -73,11 +72,11 @@ func (s *system) lane(model string) *lane {
 		})
 	}()
 	l.stop = func() { cancel(); <-watching }
-	_, done, err := l.ship()
+	p, err := l.ship()
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if err := <-done; err != nil {
+	if err := p.within(placeLimit); err != nil {
 		s.dumpLogs()
 		s.t.Fatalf("ship the first release of %s: %v", model, err)
 	}
@@ -103,10 +102,10 @@ func (l *lane) close() {
 }
 
 // ship deploys the next version.
-func (l *lane) ship() (*exec.Cmd, <-chan error, error) {
+func (l *lane) ship() (*program, error) {
 	file, err := filepath.Abs("../testdata/iris-v1.0.0.pkl")
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	l.count++
 	return l.deployer(l.model+".log", "deploy", l.model, file, "--version", fmt.Sprintf("v1.0.%d", l.count),
@@ -114,31 +113,51 @@ func (l *lane) ship() (*exec.Cmd, <-chan error, error) {
 		"--var", "command="+filepath.Join(bin, "faulty"), "--var", first)
 }
 
-// try runs one rollout with a fault. It never fails the test: what went wrong is in the result.
-func (l *lane) try(f fault) *trial {
-	tr := &trial{Fault: f.name}
+// try runs one rollout with a fault, and says whether the lane can go on. It never fails the test: what went wrong is in
+// the result.
+func (l *lane) try(f fault) (tr *trial, ok bool) {
+	tr = &trial{Fault: f.name}
 	l.trials = append(l.trials, tr)
-	if err := l.roll(f, tr); err != nil {
-		tr.Failed = err.Error()
+	err := l.roll(f, tr)
+	if err == nil {
+		return tr, true
 	}
-	return tr
+	tr.Failed = err.Error()
+	l.t.Logf("%s, %s: %v", tr.Fault, tr.Release, err)
+	return tr, l.clear()
+}
+
+// clear takes back what a rollout that went wrong has left under way.
+func (l *lane) clear() bool {
+	over := func() bool {
+		_, active, err := l.consul.Active(l.t.Context(), l.model)
+		return err == nil && !active
+	}
+	if over() {
+		return true
+	}
+	if p, err := l.deployer(l.model+".log", "abort", l.model); err == nil {
+		_ = p.within(backLimit) // whether it is over shows in the record
+	}
+	return over()
 }
 
 func (l *lane) roll(f fault, tr *trial) error {
-	cmd, done, err := l.ship()
+	began := time.Now()
+	p, err := l.ship()
 	if err != nil {
 		return err
 	}
-	began := time.Now()
-	rec, err := l.await(placeLimit, func(r rollout.Record) bool {
-		return r.Created.After(began.Add(-time.Second)) && (r.Phase == rollout.Baking || r.Phase.Terminal())
+	rec, err := l.await(placeLimit, p, func(r rollout.Record) bool {
+		return r.Created.After(began) && (r.Phase == rollout.Baking || r.Phase.Terminal())
 	})
-	tr.Release = rec.Release
 	if err == nil {
+		tr.Release = rec.Release
 		err = l.strike(f, tr)
 	}
-	if err2 := ended(cmd, done); err == nil {
-		err = err2
+	var exit *exec.ExitError
+	if err2 := p.within(backLimit); !errors.As(err2, &exit) || exit.ExitCode() != 3 {
+		err = errors.Join(err, errors.New("the deployer did not end with exit code 3"), err2)
 	}
 	tr.seen, tr.Last = l.witness.end(tr.Release)
 	last, _, err2 := l.consul.Active(l.t.Context(), l.model)
@@ -175,25 +194,8 @@ func (l *lane) strike(f fault, tr *trial) error {
 	return err
 }
 
-// ended waits until the deployer has ended. Where it is late, it is asked to take the rollout back.
-func ended(cmd *exec.Cmd, done <-chan error) error {
-	select {
-	case err := <-done:
-		var exit *exec.ExitError
-		if errors.As(err, &exit) && exit.ExitCode() == 3 {
-			return nil
-		}
-		return errors.Join(errors.New("the deployer did not end with exit code 3"), err)
-	case <-time.After(backLimit):
-	}
-	_ = cmd.Process.Signal(syscall.SIGINT) // it may have ended by now
-	killed := time.AfterFunc(backLimit, func() { _ = cmd.Process.Kill() })
-	defer killed.Stop()
-	return errors.Join(fmt.Errorf("not taken back within %s", backLimit), <-done)
-}
-
-// await waits until the newest rollout of the model is as wanted.
-func (l *lane) await(limit time.Duration, ok func(rollout.Record) bool) (rollout.Record, error) {
+// await waits until the newest rollout of the model is as wanted, or its deployer has ended.
+func (l *lane) await(limit time.Duration, p *program, ok func(rollout.Record) bool) (rollout.Record, error) {
 	timeout := time.NewTimer(limit)
 	defer timeout.Stop()
 	for {
@@ -203,6 +205,8 @@ func (l *lane) await(limit time.Duration, ok func(rollout.Record) bool) (rollout
 		}
 		select {
 		case <-l.changed:
+		case <-p.done:
+			return rec.Record, errors.New("the deployer ended before the canary had its share")
 		case <-timeout.C:
 			return rec.Record, errors.Join(fmt.Errorf("waited %s; the rollout is in phase %s: %s", limit, rec.Phase, rec.Reason), err)
 		}

@@ -60,10 +60,10 @@ func buildAndRun(m *testing.M) (int, error) {
 }
 
 // lanes is how many models are in rollout at the same time.
-const lanes = 8
+const lanes = 6
 
 // plainPart is the part of the rollouts that Nomad does alone.
-const plainPart = 10
+const plainPart = 20
 
 func TestLatency(t *testing.T) {
 	n, met := 1, plainFaults[:1]
@@ -81,6 +81,9 @@ func TestLatency(t *testing.T) {
 	s := start(t, os.Getenv("WEIR_NOMAD") == "")
 	rep.Nomad = s.nomadName()
 	rep.Rollouts = s.rollouts(n)
+	if want := n * len(faults); len(rep.Rollouts) != want {
+		t.Errorf("%d rollouts, want %d: no model could go on", len(rep.Rollouts), want)
+	}
 	t.Logf("%d rollouts after %s", len(rep.Rollouts), time.Since(rep.Began).Round(time.Second))
 	rep.Plain = s.alone(max(n/plainPart, 1), met)
 	if name, ok := another(t); ok {
@@ -116,7 +119,7 @@ func another(t *testing.T) (string, bool) {
 // rollouts runs n rollouts of each fault over all lanes.
 func (s *system) rollouts(n int) []*trial {
 	s.t.Helper()
-	return run(lanes, n, faults, func(i int) (func(fault) *trial, func()) {
+	return run(lanes, n, faults, func(i int) (func(fault) (*trial, bool), func()) {
 		l := s.lane(fmt.Sprintf("model-%d", i))
 		return l.try, l.close
 	})
@@ -125,14 +128,14 @@ func (s *system) rollouts(n int) []*trial {
 // alone has Nomad alone update n jobs for each fault.
 func (s *system) alone(n int, faults []fault) []plainTrial {
 	s.t.Helper()
-	return run(lanes, n, faults, func(i int) (func(fault) plainTrial, func()) {
+	return run(lanes, n, faults, func(i int) (func(fault) (plainTrial, bool), func()) {
 		p := s.plain(fmt.Sprintf("plain-%d", i))
 		return p.try, p.close
 	})
 }
 
-// run spreads n tries of each fault over lanes, which are opened as they are needed.
-func run[T any](lanes, n int, faults []fault, open func(i int) (try func(fault) T, done func())) []T {
+// run spreads n tries of each fault over lanes. One that can't go on leaves what is to do to the others.
+func run[T any](lanes, n int, faults []fault, open func(i int) (try func(fault) (T, bool), done func())) []T {
 	todo := make(chan fault, n*len(faults))
 	for range n {
 		for _, f := range faults {
@@ -148,10 +151,13 @@ func run[T any](lanes, n int, faults []fault, open func(i int) (try func(fault) 
 		wg.Go(func() {
 			defer done()
 			for f := range todo {
-				result := try(f)
+				result, ok := try(f)
 				mu.Lock()
 				out = append(out, result)
 				mu.Unlock()
+				if !ok {
+					return
+				}
 			}
 		})
 	}

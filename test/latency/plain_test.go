@@ -92,14 +92,15 @@ func (p *plain) register(ctx context.Context) (release string, err error) {
 }
 
 // try has Nomad update the job to a version that shows a fault: while Nomad has not yet decided on its health, or later.
-func (p *plain) try(f fault) plainTrial {
-	tr := plainTrial{Nomad: p.nomadName, Fault: f.name}
+func (p *plain) try(f fault) (tr plainTrial, ok bool) {
+	tr = plainTrial{Nomad: p.nomadName, Fault: f.name}
 	ctx, cancel := context.WithTimeout(p.t.Context(), 3*time.Minute)
 	defer cancel()
 	if err := p.update(ctx, f, &tr); err != nil {
 		tr.Failed = err.Error()
+		p.t.Logf("Nomad alone, %s, %s: %v", tr.Fault, tr.Release, err)
 	}
-	return tr
+	return tr, true
 }
 
 func (p *plain) update(ctx context.Context, f fault, tr *plainTrial) (err error) {

@@ -60,16 +60,20 @@ func (r *report) plainRow(nomad string, f fault) string {
 		}
 		bad += tr.Lost + tr.Stale + tr.Errors
 	}
+	updates := len(times) + kept + failed
+	if updates == 0 {
+		return ""
+	}
 	text := seconds(times)
 	switch {
 	case kept > 0 && len(times) == 0:
 		text = fmt.Sprintf("never: %d of %d kept", kept, kept+failed)
 	case kept > 0:
-		text += fmt.Sprintf(", %d of %d taken back", len(times), len(times)+kept+failed)
+		text += fmt.Sprintf(", %d of %d taken back", len(times), updates)
 	}
 	if failed > 0 {
 		text += fmt.Sprintf("; %d updates could not be measured", failed)
 	}
 	return fmt.Sprintf("| Nomad alone (%s), %s | %s | this run, %d updates; %d requests failed |\n",
-		nomad, f.name, text, len(times)+kept+failed, bad)
+		nomad, f.name, text, updates, bad)
 }

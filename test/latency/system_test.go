@@ -5,6 +5,7 @@ package latency
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -108,22 +110,46 @@ func (s *system) nomadName() string {
 	return "Nomad " + self.Member.Tags["build"]
 }
 
-// deployer starts the deployer, with its output in a log of its own. done is told when it has ended.
-func (s *system) deployer(log string, args ...string) (cmd *exec.Cmd, done <-chan error, err error) {
+// program is a deployer that was started. err says how it ended, once done is closed.
+type program struct {
+	*exec.Cmd
+
+	done chan struct{}
+	err  error
+}
+
+// deployer starts the deployer, with its output in a log of its own.
+func (s *system) deployer(log string, args ...string) (*program, error) {
 	out, err := os.OpenFile(filepath.Join(s.dir, log), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer out.Close()
-	cmd = exec.Command(filepath.Join(bin, "deployer"), args...)
-	cmd.Env = append(os.Environ(), s.addr.Environ()...)
-	cmd.Stdout, cmd.Stderr = out, out
-	if err := cmd.Start(); err != nil {
-		return nil, nil, fmt.Errorf("start the deployer: %w", err)
+	p := &program{Cmd: exec.Command(filepath.Join(bin, "deployer"), args...), done: make(chan struct{})}
+	p.Env = append(os.Environ(), s.addr.Environ()...)
+	p.Stdout, p.Stderr = out, out
+	if err := p.Start(); err != nil {
+		return nil, fmt.Errorf("start the deployer: %w", err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	return cmd, ended, nil
+	go func() {
+		defer close(p.done)
+		p.err = p.Wait()
+	}()
+	return p, nil
+}
+
+// within waits for the end of the program. One that is late is asked to take its rollout back, and then killed.
+func (p *program) within(limit time.Duration) error {
+	select {
+	case <-p.done:
+		return p.err
+	case <-time.After(limit):
+	}
+	_ = p.Process.Signal(syscall.SIGINT) // it may have ended by now
+	killed := time.AfterFunc(limit, func() { _ = p.Process.Kill() })
+	defer killed.Stop()
+	<-p.done
+	return errors.Join(fmt.Errorf("not over within %s", limit), p.err)
 }
 
 func (s *system) dumpLogs() {

@@ -13,7 +13,7 @@ import (
 
 // The traffic of each model.
 const (
-	clients = 3
+	clients = 4
 	pause   = 40 * time.Millisecond
 )
 

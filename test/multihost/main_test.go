@@ -43,6 +43,7 @@ var unable string
 func TestMain(m *testing.M) {
 	hosts.Suite{
 		Name: "multihost", Ops: ops, Hosts: allHosts()[:len(allHosts())-1],
+		Build:  func(n hosts.Network) error { return n.Build("deployer", "../../deployer") },
 		Unable: func(m *testing.M, why string) int { unable = why; return m.Run() },
 		Run:    runOnOps,
 	}.Main(m)

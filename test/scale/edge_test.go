@@ -37,7 +37,6 @@ type edgeFigures struct {
 	ConfigKiB, Watches int
 	Workers, Memory    int // processes of nginx, and the KiB that they have together
 	Lost, Requests     int
-	ConsulTemplateMiB  int
 }
 
 // edge is an ingress in front of many models.
@@ -68,9 +67,8 @@ func measureEdge(t *testing.T, models, switches int) edgeFigures {
 	fig := edgeFigures{Models: models, PerModel: e.perModel}
 	began := time.Now()
 	e.start(server.Addr)
-	e.await(limit, "all models to be served", func() bool { return len(e.published().Epoch) == models })
+	e.await(limit, "all models to be served", func() bool { return len(e.published().Epoch) == models && e.answer() })
 	fig.Start = time.Since(began)
-	time.Sleep(3 * time.Second) // until the last endpoints have come
 	for i := range switches {
 		e.turn(&fig, i)
 	}
@@ -150,6 +148,21 @@ func (e *edge) start(consulAddr string) {
 	})
 }
 
+// answer says whether each model's requests are answered.
+func (e *edge) answer() bool {
+	for i := range e.models {
+		res, err := http.Get("http://" + e.cfg.Listen + "/models/" + name(i) + "/predict")
+		if err != nil {
+			return false
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != http.StatusOK {
+			return false
+		}
+	}
+	return true
+}
+
 func (e *edge) published() (doc traffic.Ingress) {
 	pair, _, err := e.consul.KV().Get(traffic.IngressKey(e.cfg.Node), nil)
 	if err == nil && pair != nil {
@@ -179,13 +192,10 @@ func (e *edge) turn(fig *edgeFigures, i int) {
 	for _, old := range []string{oldRelease, newRelease} {
 		e.await(10*time.Second, "answers of "+old, func() bool { return time.Since(answers.at(old)) < 100*time.Millisecond })
 		e.epoch++
-		began := time.Now()
-		e.must(e.put(traffic.CanaryKey(model), traffic.Canary{Release: newRelease, Weight: weight, Epoch: e.epoch}))
 		staged := filepath.Join(e.cfg.StateDir, "staged", "weights.json")
-		e.await(20*time.Second, "the weights to be staged", func() bool {
-			info, err := os.Stat(staged)
-			return err == nil && info.ModTime().After(began)
-		})
+		before, began := written(staged), time.Now()
+		e.must(e.put(traffic.CanaryKey(model), traffic.Canary{Release: newRelease, Weight: weight, Epoch: e.epoch}))
+		e.await(20*time.Second, "the weights to be staged", func() bool { return !written(staged).Equal(before) })
 		fig.Staged = append(fig.Staged, time.Since(began))
 		want := traffic.ServedEpoch(1, &traffic.Canary{Epoch: e.epoch})
 		e.await(20*time.Second, "the epoch", func() bool { return e.published().Epoch[model] == want })
@@ -201,6 +211,15 @@ func (e *edge) turn(fig *edgeFigures, i int) {
 	if answers.lost > 0 {
 		e.t.Logf("%s: %d of %d requests lost, first: %s", model, answers.lost, answers.sent, answers.first)
 	}
+}
+
+// written is when a file was written; zero for one that is not there.
+func written(path string) time.Time {
+	info, err := os.Stat(path)
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
 }
 
 // answers is what clients saw.
@@ -256,10 +275,6 @@ func (e *edge) measure(fig *edgeFigures) {
 	info, err := os.Stat(conf)
 	e.must(err)
 	fig.ConfigKiB = int(info.Size() >> 10)
-	if to := os.Getenv("SCALE_KEEP"); to != "" {
-		text, _ := os.ReadFile(conf)
-		_ = os.WriteFile(to, text, 0o600)
-	}
 	began := time.Now()
 	out, err := exec.Command(e.cfg.Nginx, "-t", "-q", "-p", filepath.Dir(conf), "-e", "stderr", "-c", conf).CombinedOutput()
 	if err != nil {
@@ -285,13 +300,13 @@ func (e *edge) measure(fig *edgeFigures) {
 
 // TestManyModels measures an ingress with as many models as SCALE_MODELS says; see `make scale`.
 func TestManyModels(t *testing.T) {
-	models, err := strconv.Atoi(os.Getenv("SCALE_MODELS"))
-	if err != nil {
+	models := atLeast(t, "SCALE_MODELS", 0)
+	if models == 0 {
 		t.Skip("make scale runs it")
 	}
-	switches, err := strconv.Atoi(os.Getenv("SCALE_SWITCHES"))
-	if err != nil {
-		switches = 10
+	fig := measureEdge(t, models, atLeast(t, "SCALE_SWITCHES", 10))
+	report(t, "models", fig.table())
+	if fig.Lost > 0 {
+		t.Errorf("%d of %d requests lost", fig.Lost, fig.Requests)
 	}
-	measureEdge(t, models, switches)
 }

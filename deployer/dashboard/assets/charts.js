@@ -1,15 +1,15 @@
 // What both releases do, live.
 import { h, put } from "/assets/dom.js";
-import { ms, number, percent } from "/assets/text.js";
+import { clock, ms, number, percent } from "/assets/text.js";
 
 const kept = 600; // samples
 const one = (x) => number(x);
 
-// Each chart: its lines, as side, name, value of a Stat, dashed or not.
+// Each chart: its unit, the least height of its axis, and its lines, as side, name, value of a Stat, dashed or not.
 const kinds = [
-  { title: "Requests per second", unit: one, lines: [["stable", "stable", (s) => s.rate], ["canary", "canary", (s) => s.rate]] },
-  { title: "Errors (5xx)", unit: percent, lines: [["stable", "stable", (s) => s.errors], ["canary", "canary", (s) => s.errors]] },
-  { title: "Latency, median and 99 %", unit: ms, lines: [["stable", "stable p50", (s) => s.p50], ["stable", "stable p99", (s) => s.p99, true], ["canary", "canary p50", (s) => s.p50], ["canary", "canary p99", (s) => s.p99, true]] },
+  { title: "Requests per second", unit: one, least: 1, lines: [["stable", "stable", (s) => s.rate], ["canary", "canary", (s) => s.rate]] },
+  { title: "Errors (5xx)", unit: percent, least: 0.01, lines: [["stable", "stable", (s) => s.errors], ["canary", "canary", (s) => s.errors]] },
+  { title: "Latency, median and 99 %", unit: ms, least: 0.001, lines: [["stable", "stable p50", (s) => s.p50], ["stable", "stable p99", (s) => s.p99, true], ["canary", "canary p50", (s) => s.p50], ["canary", "canary p99", (s) => s.p99, true]] },
 ];
 
 // charts fills a part of the page and returns how to add samples, and how to end.
@@ -70,8 +70,8 @@ function options(kind, size) {
     ...size,
     legend: { show: false },
     cursor: { drag: { x: false, y: false } },
-    scales: { y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] } },
-    axes: [axis, { ...axis, size: 56, values: (_, ticks) => ticks.map(kind.unit) }],
+    scales: { y: { range: (_, __, max) => [0, Math.max(kind.least, (max ?? 0) * 1.1)] } },
+    axes: [{ ...axis, space: 80, values: (_, ticks) => ticks.map((t) => clock(t * 1000)) }, { ...axis, size: 56, values: (_, ticks) => ticks.map(kind.unit) }],
     series: [{}, ...kind.lines.map(([side, name, , dash]) => ({ label: name, stroke: colour(side), width: 2, dash: dash ? [2, 4] : undefined, points: { show: false } }))],
   };
 }
@@ -89,7 +89,7 @@ function distribution({ stable, canary }) {
   const [a, b] = [shares(stable), shares(canary)];
   const names = [...new Set([...a.keys(), ...b.keys()])].filter((n) => a.get(n) || b.get(n));
   const biggest = (n) => Math.max(a.get(n) ?? 0, b.get(n) ?? 0);
-  const most = stable.classes || canary.classes ? names.sort((x, y) => biggest(y) - biggest(x)).slice(0, 8) : names.slice(0, 12);
+  const most = stable.classes || canary.classes ? names.sort((x, y) => biggest(y) - biggest(x)).slice(0, 8).sort((x, y) => x.localeCompare(y, undefined, { numeric: true })) : names.slice(0, 12);
   return most.map((n) => [n, a.size ? a.get(n) ?? 0 : null, b.size ? b.get(n) ?? 0 : null]);
 }
 
@@ -104,9 +104,9 @@ function shares(counts) {
 }
 
 function table(rows) {
-  const cell = (share, side) => h("td", { class: `num of-${side}` }, share === null ? "–" : percent(share));
+  const cell = (share, side) => h("td", { class: `num of-${side}` }, share === null ? "–" : percent(share, 1));
   return h("table", {},
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "prediction"), h("th", { scope: "col", class: "num" }, "stable"), h("th", { scope: "col", class: "num" }, "canary"), h("th", { scope: "col", class: "num" }, "difference"))),
     h("tbody", {}, rows.map(([name, a, b]) => h("tr", {}, h("th", { scope: "row" }, name), cell(a, "stable"), cell(b, "canary"),
-      h("td", { class: "num" }, a === null || b === null ? "–" : `${b >= a ? "+" : "−"}${percent(Math.abs(b - a))}`)))));
+      h("td", { class: "num" }, a === null || b === null ? "–" : `${b >= a ? "+" : "−"}${percent(Math.abs(b - a), 1)}`)))));
 }

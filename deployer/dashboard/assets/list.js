@@ -4,6 +4,7 @@ import { close, listen } from "/assets/live.js";
 import { countdown, inStep, tag } from "/assets/text.js";
 
 const pageSize = 100;
+const models = (n) => `${n} model${n === 1 ? "" : "s"}`;
 const waiting = ["Held", "NeedsHuman"];
 const kinds = {
   all: ["All", () => true],
@@ -37,7 +38,7 @@ export function list(main) {
       .sort((a, b) => (a.model < b.model ? -1 : 1));
     const pages = Math.max(1, Math.ceil(chosen.length / pageSize));
     page = Math.min(page, pages - 1);
-    const text = !whole ? "Reading…" : chosen.length === all.size ? `${all.size} models` : `${chosen.length} of ${all.size} models`;
+    const text = !whole ? "Reading…" : chosen.length === all.size ? models(all.size) : `${chosen.length} of ${models(all.size)}`;
     if (count.textContent !== text) count.textContent = text;
     const here = chosen.slice(page * pageSize, (page + 1) * pageSize);
     put(rows, [whole, here], () => (here.length ? table(here) : h("p", { class: "quiet" }, !whole ? "" : all.size ? "None of the models is like that." : "No models yet: deployer deploy ships the first.")));
@@ -60,11 +61,11 @@ export function list(main) {
   return close;
 }
 
-function table(models) {
+function table(here) {
   return h("table", { class: "models" },
     h("caption", { class: "hidden" }, "Models with their releases, traffic and rollout"),
     h("thead", {}, h("tr", {}, ["Model", "Stable", "Traffic", "Canary", "Rollout", "Passing"].map((t) => h("th", { scope: "col" }, t)))),
-    h("tbody", {}, models.map(row)));
+    h("tbody", {}, here.map(row)));
 }
 
 function row(m) {

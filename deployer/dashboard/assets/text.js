@@ -31,7 +31,7 @@ export const phaseName = (p) => names[p] ?? p;
 export const tag = (p) => h("span", { class: `tag ${tones[p] ?? ""}` }, phaseName(p));
 export const outcome = (o) => h("span", { class: outcomes[o] ?? "quiet" }, o.replace("_", " "));
 export const inStep = (p) => ["Shifting", "Settling", "Baking", "Judging"].includes(p);
-export const percent = (share) => `${(share * 100).toLocaleString([], { maximumFractionDigits: 2 })} %`;
+export const percent = (share, digits = 2) => `${(share * 100).toLocaleString([], { maximumFractionDigits: digits })} %`;
 export const ms = (seconds) => `${(seconds * 1000).toLocaleString([], { maximumSignificantDigits: 3 })} ms`;
 export const number = (x) => x.toLocaleString([], { maximumSignificantDigits: 4 });
 

@@ -16,11 +16,16 @@ func Leftovers(dataDir string) ([]Process, error) {
 	return proc.Load(filepath.Join(dataDir, "alloc", "*", "*.pid"))
 }
 
-// ownsDead reports whether a Consul service of an allocation is a leftover of ours: the allocation has a folder here,
-// neither this client nor a process of an earlier one runs it.
+// ownsDead reports whether a Consul service of an allocation is a leftover of ours: the allocation has ended, or it has a
+// folder here and neither this client nor a process of an earlier one runs it.
 func (c *Client) ownsDead(allocID string) bool {
-	if _, err := c.alloc(allocID); err == nil {
-		return false
+	if a, err := c.alloc(allocID); err == nil {
+		select {
+		case <-a.done: // an earlier client may have been killed before it told Consul
+			return true
+		default:
+			return false
+		}
 	}
 	dir, err := newAllocDir(c.cfg.DataDir, allocID)
 	if err != nil {
