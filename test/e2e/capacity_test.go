@@ -43,7 +43,7 @@ func TestFewerCanariesThanInstances(t *testing.T) {
 // While a rollout is under way Nomad refuses to scale its job, and a registration with another count takes the rollout
 // back without a loss.
 func TestScalingDuringARollout(t *testing.T) {
-	s := start(t)
+	s := startBeside(t)
 	s.must(ship("v1.0.0", quick...)...)
 	first := s.releaseOf("v1.0.0")
 	l := s.load()

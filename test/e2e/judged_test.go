@@ -114,7 +114,7 @@ func TestGoldenSetAndHooks(t *testing.T) {
 
 // Pause, resume, a gate that is approved, and a rollout that another one supersedes.
 func TestPauseGateSupersede(t *testing.T) {
-	s := start(t)
+	s := startBeside(t)
 	s.must(ship("v1.0.0", quick...)...)
 	l := s.load()
 	deploy := s.background(ship("v1.1.0", "--steps", "50,100", "--bake", "8s", "--watch", "1s", "--manual")...)

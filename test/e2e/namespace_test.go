@@ -16,7 +16,7 @@ func TestNamespaces(t *testing.T) {
 	if os.Getenv("WEIR_NOMAD") == "" {
 		t.Skip("the embedded agent has the namespace default alone: WEIR_NOMAD=$(which nomad) runs this test")
 	}
-	s := start(t)
+	s := startBeside(t)
 	if _, err := s.nomadAPI().Namespaces().Register(&api.Namespace{Name: "teams"}, nil); err != nil {
 		t.Fatal(err)
 	}

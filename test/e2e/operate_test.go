@@ -16,7 +16,7 @@ import (
 
 // An operator's verbs: a gate before the first request and after each step, a weight by hand, and going back.
 func TestOperatorDecides(t *testing.T) {
-	s := start(t)
+	s := startBeside(t)
 	s.must(ship("v1.0.0", quick...)...)
 	first := s.releaseOf("v1.0.0")
 	l := s.load()
@@ -85,7 +85,7 @@ func (s *system) register(job *api.Job) {
 
 // What was run by hand serves at once; the first deploy adopts it and goes on from there.
 func TestDeployAdoptsWhatRunsByHand(t *testing.T) {
-	s := start(t)
+	s := startBeside(t)
 	s.runByHand("v1.0.0", "blue")
 	s.until(time.Minute, "two instances", func() bool {
 		instances, err := s.consul.Instances(t.Context(), model)
@@ -112,7 +112,7 @@ func TestDeployAdoptsWhatRunsByHand(t *testing.T) {
 
 // The daemon on Nomad takes a rollout over when its deployer dies.
 func TestGuardJobTakesOver(t *testing.T) {
-	s := start(t)
+	s := startBeside(t)
 	job, err := jobspec.Parse(jobs.DeployerFile, jobs.Deployer, jobspec.Vars{Flags: map[string]string{
 		"command": filepath.Join(bin, "deployer"), "consul_addr": s.addr.Consul, "nomad_addr": s.addr.Nomad,
 	}})

@@ -75,8 +75,18 @@ type system struct {
 	t      *testing.T
 	dir    string
 	addr   dev.Addresses
+	pause  time.Duration // think time of the load's clients
 	consul *consul.Client
 	nomad  *nomad.Client
+}
+
+// startBeside is start for a test that may run beside another one: its load leaves room for that.
+func startBeside(t *testing.T) *system {
+	t.Helper()
+	t.Parallel()
+	s := start(t)
+	s.pause = 20 * time.Millisecond
+	return s
 }
 
 // start runs a system and ends it with the test. Whatever of it is still there then fails the test.
@@ -214,7 +224,9 @@ var quick = []string{"--bake", "3s", "--watch", "1s"}
 
 func (s *system) load() *load.Load {
 	s.t.Helper()
-	l, err := load.Start(s.t.Context(), load.Config{URL: s.addr.Ingress + "/predict", Body: row})
+	l, err := load.Start(s.t.Context(), load.Config{
+		URL: s.addr.Ingress + "/predict", Body: row, Pause: s.pause,
+	})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -267,7 +279,7 @@ func (s *system) releaseOf(version string) string {
 	return ""
 }
 
-// pids returns the processes of a release's instances.
+// pids are the processes of a release, in all systems: it is for tests that run alone.
 func (s *system) pids(release string) []int {
 	s.t.Helper()
 	var out []int

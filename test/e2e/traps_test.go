@@ -22,7 +22,7 @@ func (s *system) nomadAPI() *api.Client {
 
 // Somebody pauses Nomad's deployment in a rollout: traffic does not depend on it, and the rollout ends all the same.
 func TestDeploymentPausedByHand(t *testing.T) {
-	s := start(t)
+	s := startBeside(t)
 	s.must(ship("v1.0.0", quick...)...)
 	l := s.load()
 	deploy := s.background(ship("v1.1.0", quick...)...)

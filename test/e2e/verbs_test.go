@@ -95,7 +95,7 @@ func (s *system) heldAtGate() *exec.Cmd {
 
 // All verbs in turn, under load, as scripts call them: exit codes and JSON as docs/commands.md says.
 func TestVerbs(t *testing.T) {
-	s := start(t)
+	s := startBeside(t)
 	s.json("deploy", 0, ship("v1.0.0", quick...)...)
 	first := s.releaseOf("v1.0.0")
 	l := s.load()
@@ -218,7 +218,7 @@ func TestRevertToTheHotRelease(t *testing.T) {
 
 // explain tells of a crash: which allocation, its events, its exit code, its last words, the verdicts' numbers.
 func TestExplainOfACrash(t *testing.T) {
-	s := start(t)
+	s := startBeside(t)
 	s.must(ship("v1.0.0", quick...)...)
 	l := s.load()
 	out, code := s.deployer(ship("v1.1.0", "--steps", "20,100", "--bake", "30s", "--var", "command="+bin+"/faulty",

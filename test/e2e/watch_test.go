@@ -19,7 +19,7 @@ import (
 
 // status --watch is a live tree on a terminal, plain lines elsewhere, and a line of JSON each time with -o json.
 func TestStatusWatch(t *testing.T) {
-	s := start(t)
+	s := startBeside(t)
 	s.must(ship("v1.0.0", quick...)...)
 	plain := s.watch(nil, "status", model, "--watch")
 	lines := s.watch(nil, "status", model, "--watch", "-o", "json")
